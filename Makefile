@@ -1,0 +1,37 @@
+# The two commands of the README are `make run` and `make check`; everything is built by Meson.
+BUILD ?= build
+SAN ?=
+TIME ?= 60
+DESTDIR ?=
+JOBS ?= $(shell nproc)
+ifeq ($(SAN),1)
+BUILD := build-san
+MESON_ARGS += -Db_sanitize=address,undefined -Db_lundef=false -Dwerror=true
+endif
+ifeq ($(SAN),thread)
+BUILD := build-tsan
+MESON_ARGS += -Db_sanitize=thread -Db_lundef=false -Dwerror=true
+endif
+
+.PHONY: all deps run check quick unit suite scenario bench fuzz install clean lint
+
+all: $(BUILD)/build.ninja
+	ninja -C $(BUILD)
+
+$(BUILD)/build.ninja: meson.build
+	@command -v meson >/dev/null || { echo "meson is missing: run 'make deps' as root first"; exit 1; }
+	meson setup $(BUILD) $(MESON_ARGS)
+
+deps:
+	tools/install-deps
+
+unit: all
+	meson test -C $(BUILD) --print-errorlogs
+
+install: all
+	DESTDIR=$(DESTDIR) meson install -C $(BUILD)
+
+lint:
+	tools/check-layers
+clean:
+	rm -rf build build-san build-tsan build-fuzz
