@@ -11,7 +11,6 @@ struct hints;        /* hints/hints.h */
 struct agent;        /* ipc/agent.h: acting as a user */
 struct lookup_cache; /* lookup/lookup.h: open files and connections of this thread */
 struct tls_pool;     /* net/tls.h: contexts by their settings */
-struct expand_hooks; /* expand/hooks.h: what upper rooms registered (ACL, filter, ...) */
 struct courier_link; /* receive/handover.h: who is told of a new message */
 
 struct env {
@@ -23,7 +22,6 @@ struct env {
 	struct agent *agent;
 	struct lookup_cache *lookups;
 	struct tls_pool *tls;
-	const struct expand_hooks *hooks;
 	struct courier_link *courier;
 	uint32_t (*random)(struct env *env);
 	unsigned debug;  /* -d selector bits, 0 = off */

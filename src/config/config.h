@@ -11,6 +11,7 @@
 #include "config/option.h"
 
 struct config;
+struct expand_registry;
 
 /* struct main_options: one field per row of main_options.def. */
 #define OPT(name, TYPE, field, def, flags, doc) OPT_CTYPE_##TYPE field;
@@ -89,6 +90,7 @@ struct config_schema {
 	/* predefined macros (manual 6.6 "_HAVE_..."): NULL-terminated names; those of options and
 	 * drivers (_OPT_MAIN_..., _DRIVER_ROUTER_...) are made from the rows. */
 	const char *const *have_macros;
+	const struct expand_registry *expand; /* variables, items, conditions of all rooms (expand/expand.h) */
 	/* Called in this order after all is read, before sealing: expand, lists, ACL, retry ... */
 	bool (*const *compile)(struct config *cfg, struct env *env, struct why *why);
 	size_t compile_count;
