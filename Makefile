@@ -35,3 +35,10 @@ lint:
 	tools/check-layers
 clean:
 	rm -rf build build-san build-tsan build-fuzz
+
+# Every fuzz target for TIME seconds, with clang, AddressSanitizer and UBSan.
+fuzz:
+	[ -f build-fuzz/build.ninja ] || CC=clang meson setup build-fuzz -Dfuzz=true -Db_lundef=false \
+	    -Db_sanitize=address,undefined -Dc_args=-fsanitize=fuzzer-no-link
+	ninja -C build-fuzz fuzzers
+	tools/run-fuzz build-fuzz $(TIME)
