@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * An address on its way: from a recipient of the message, through routers (which may make
+ * children of it), to a transport, to its result. Text lives in the delivery's arena. */
+#pragma once
+#include "config/config.h"
+#include "expand/scope.h"
+#include "message/message.h"
+
+enum address_kind { ADDRESS_MAIL, ADDRESS_PIPE, ADDRESS_FILE, ADDRESS_DIRECTORY, ADDRESS_AUTOREPLY };
+
+/* What became of it so far. */
+enum address_state {
+	ADDRESS_NEW,        /* to be routed */
+	ADDRESS_ROUTED,     /* has a transport */
+	ADDRESS_PARENT,     /* replaced by its children: done when they are */
+	ADDRESS_DISCARDED,  /* :blackhole:, seen finish: counts as delivered */
+	ADDRESS_DELIVERED,
+	ADDRESS_DEFERRED,
+	ADDRESS_FAILED
+};
+
+/* One host of a host list (remote deliveries). */
+enum host_status { HOST_UNTRIED, HOST_USABLE, HOST_UNUSABLE_RETRY, HOST_UNUSABLE_EXPIRED, HOST_TRIED };
+struct route_host {
+	struct route_host *next;
+	struct str name;
+	struct str address;     /* text; unset = not yet looked up */
+	int port;               /* 0 = the transport's */
+	int mx;                 /* preference; -1 none; hosts of equal preference are shuffled */
+	int sort_key;
+	bool secure;            /* DNSSEC */
+	enum host_status status;
+	const void *tlsa;       /* DANE rows */
+	size_t tlsa_count;
+	struct str certname;
+};
+
+struct address;
+struct address {
+	struct address *next;          /* of whatever list it is on */
+	struct address *parent, *first_child, *sibling;
+	int recipient;                 /* index in the message's recipients, -1 for errors_to etc. */
+	enum address_kind kind;
+	enum address_state state;
+	struct str address;            /* current form: "local@domain", or "|command", "/file", ">reply" */
+	struct str unique;             /* key for duplicates and the done map (prefix kept, domain folded) */
+	struct addr_view view;         /* what expansions see: local part, domain, prefix, data ... */
+	struct str cc_local_part, lc_local_part;
+	/* From routers: */
+	const struct driver_instance *router, *transport, *start_router;
+	struct route_host *hosts, *fallback_hosts;
+	struct str errors_to; bool errors_to_set; /* set and empty = ignore errors */
+	struct str headers_add;        /* text, newline-terminated lines, appended per router */
+	struct str headers_remove;     /* colon list */
+	int32_t uid, gid; bool uid_set, gid_set, initgroups;
+	struct str home, current;      /* directories for local transports */
+	bool home_expanded;
+	int generation;                /* redirections so far */
+	bool one_time, expand_file, allow_reply, file_fail_quietly;
+	bool local_host_removed, seen_unseen;
+	struct str prop_srs;
+	uint8_t dsn_notify; struct str dsn_orcpt; bool dsn_lasthop, dsn_done;
+	struct str reply_template; void *reply; /* ADDRESS_AUTOREPLY */
+	struct str self_hostname;
+	/* Result: */
+	struct str message;            /* text for the log and the bounce */
+	struct str user_message;       /* shown to the sender instead (expandable fail text) */
+	int basic_errno, more_errno;   /* for retry rules: enum in queue/retry_rule.h */
+	bool special_freeze, suppress_bounce;
+	int retry_kind;                /* which retry key a failure concerns */
+	struct str retry_key;
+	struct route_host *host_used;
+	struct str smtp_reply;         /* final response, for C="..." and DSN */
+	struct str remote_mta, log_extra; /* H=.. X=.. parts already formatted */
+	struct str tls_cipher, tls_peer_dn; bool tls_verified;
+	int64_t done_us, transport_us; /* when, how long */
+	struct str file_name;          /* appendfile: where it went */
+	uint32_t log_flags;
+	uint8_t smtp_flags;            /* ADDRF_ */
+};
+enum address_flags {
+	ADDRF_PIPELINING = 1, ADDRF_CHUNKING = 2, ADDRF_PRDR = 4, ADDRF_TLS_ON_CONNECT = 8,
+	ADDRF_REUSED = 16, /* second or later message of a connection: "*" in the log */
+	ADDRF_DSN_SENT = 32, /* the next host speaks DSN */
+	ADDRF_QUIET_FAIL = 64
+};
+
+/* A new one from a recipient; parsed, qualified, views filled. */
+struct address *address_new(struct arena *a, struct str text, int recipient);
+struct address *address_child(struct arena *a, struct address *parent, struct str text);
+/* The log's form: "addr", "addr <original>", "|cmd <orig>" (manual 53.8, all_parents). */
+struct str address_for_log(struct arena *a, const struct address *ad, bool all_parents);
+struct str address_topmost(const struct address *ad);

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Transports (manual chapters 24-30): a message and addresses in, a result per address out.
+ * Local ones run in the agent's child as the user; remote ones in the courier. */
+#pragma once
+#include "expand/expand.h"
+#include "ipc/agent.h"
+#include "route/address.h"
+#include "spool/spool.h"
+
+#define OPT(name, TYPE, field, def, flags, doc) OPT_CTYPE_##TYPE field;
+#define OPT_NONE(name, TYPE, def, flags, doc)
+struct transport_generic {
+#include "transport/generic_options.def"
+	const struct driver_instance *shadow_di;
+};
+#undef OPT
+#undef OPT_NONE
+
+/* One delivery: a batch of addresses that go together to one transport. */
+struct delivery {
+	const struct config *config;
+	struct env *env;
+	struct arena *arena;
+	const struct driver_instance *transport;
+	struct message *message;
+	struct spool_msg *spool_msg;   /* NULL in the agent's child: use body_* */
+	int body_fd; int64_t body_offset, body_size;
+	struct address *addresses;     /* results are written into them */
+	struct eval *eval;
+	struct out_view out;
+	struct str return_path;
+	struct conn_pool *pool;        /* idle connections of the courier; NULL = none */
+	bool dont_deliver;             /* -N */
+	bool test_only;
+	void (*event)(struct delivery *d, const char *name, struct str data);
+};
+struct transport_driver {
+	struct driver_info info; /* first */
+	bool local;              /* runs as a user */
+	/* Results go to each address: state, message, basic_errno, ... */
+	void (*run)(struct delivery *d);
+	/* In the parent before becoming the user; may be NULL. false = defer, text in why. */
+	bool (*prepare)(struct delivery *d, struct why *why);
+	bool max_rcpt_matters, max_hosts;
+};
+extern const struct driver_family transport_family;
+
+/* Deliver a batch: runs remote drivers here, local ones through env->agent as their user
+ * (manual 23), with shadow transports. Results are in the addresses. */
+void transport_run(struct delivery *d);
+/* The agent's row for AGENT_DELIVER. */
+extern const struct agent_row transport_agent_row;
+
+/* The message as one transport sends it: headers with Return-path:, Envelope-to:, Delivery-date:,
+ * headers_add/remove/rewrite of router and transport, body, size limits, check_string (manual 24). */
+struct message_output {
+	struct delivery *delivery;
+	unsigned flags; /* OUT_CRLF, OUT_DOTS, OUT_NO_HEADERS, OUT_NO_BODY ... */
+	struct str check_string, escape_string;
+	bool (*write)(void *arg, const char *p, size_t n); void *arg;
+	int64_t size_limit, written;
+};
+enum output_flags { OUT_CRLF = 1, OUT_NO_HEADERS = 2, OUT_NO_BODY = 4, OUT_ENVELOPE_TO = 8, OUT_DELIVERY_DATE = 16, OUT_RETURN_PATH = 32 };
+bool transport_write_message(struct message_output *o, struct why *why);
+/* Headers alone as they will be sent; for DKIM and size computation. */
+struct str transport_headers_text(struct delivery *d, unsigned flags, struct why *why);
+
+/* Idle outgoing connections by destination (host address, port, transport, TLS terms): courier-wide. Threads: any. */
+struct conn_pool *conn_pool_new(struct env *env, unsigned max_idle, int64_t idle_ms);
+void conn_pool_free(struct conn_pool *p);
+void conn_pool_tidy(struct conn_pool *p);
+bool transport_compile(struct config *cfg, struct env *env, struct why *why);
+/* How many addresses one run may take, and whether two addresses may share it (manual 25, 30 multi_domain, batch_id). */
+int transport_max_rcpt(const struct driver_instance *t, struct eval *ev);
+bool transport_can_share(const struct driver_instance *t, struct eval *ev, const struct address *a, const struct address *b);
