@@ -3,6 +3,7 @@
 #pragma once
 #include "base/env.h"
 #include "config/config.h"
+#include "expand/expand.h"
 #include "message/message.h"
 #include "net/stream.h"
 #include "smtp/server.h"
