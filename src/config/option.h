@@ -37,7 +37,11 @@ struct time_list {
 
 enum opt_type {
 	OPT_BOOL,       /* bool */
-	OPT_BOOL_VERIFY,/* bool; also sets verify_sender and verify_recipient of routers */
+	OPT_BOOL_VERIFY,/* bool; also sets the rows NAME_sender and NAME_recipient of the same block
+	                 * (verify, fail_verify of routers) */
+	OPT_BOOLX,      /* struct xstr: a boolean that may be an expansion (more, unseen of routers).
+	                 * "more", "no_more", "not_more" and the plain words give the text "true" or
+	                 * "false"; any other text is kept for expand_bool() */
 	OPT_INT,        /* int32_t, decimal/octal/hex, K/M/G allowed */
 	OPT_SIZE,       /* int64_t, bytes, K/M/G */
 	OPT_OCTAL,      /* uint32_t */
@@ -57,7 +61,9 @@ enum opt_type {
 	OPT_HEADERS,    /* struct xstr; repeated settings are joined with a newline (headers_add) */
 	OPT_REMOVES,    /* struct xstr; repeated settings are joined with a colon (headers_remove) */
 	OPT_REWRITE,    /* struct xstr: headers_rewrite of transports */
-	OPT_MULTI       /* struct xstr; repeated settings are joined (remove/add lists, set) */
+	OPT_CONDITION,  /* struct xstr; repeated settings are ANDed into one text:
+	                 * "${if and {{bool_lax{FIRST}} {bool_lax{NEXT}}}}" */
+	OPT_MULTI       /* struct xstr; repeated settings are joined with ";" (set of routers) */
 };
 
 enum opt_flags {
@@ -83,6 +89,8 @@ struct opt_row {
  * #define ROW(name, TYPE, struct s, field, def, flags, doc) */
 #define OPT_CTYPE_BOOL bool
 #define OPT_CTYPE_BOOL_VERIFY bool
+#define OPT_CTYPE_BOOLX struct xstr
+#define OPT_CTYPE_CONDITION struct xstr
 #define OPT_CTYPE_INT int32_t
 #define OPT_CTYPE_SIZE int64_t
 #define OPT_CTYPE_OCTAL uint32_t
