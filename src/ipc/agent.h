@@ -35,6 +35,11 @@ typedef void (*agent_handler)(struct env *env, const void *config, struct str re
 struct agent_row {
 	enum agent_task task;
 	agent_handler run;
+	/* never_uids does not apply: tasks that deliver nothing (a file read, a password check). */
+	bool never_exempt;
+	/* Programs that it runs may be set-uid or set-gid (pipes to mailing list wrappers, PAM's
+	 * helpers); without it the child has no-new-privileges. */
+	bool may_gain;
 };
 
 /* Client side. Blocks until the child is done or timeout (ms, 0 = none; then it is killed:
@@ -55,4 +60,9 @@ struct agent_server {
 	const int32_t *never_uids;
 	size_t never_count;
 };
+/* At most AGENT_CHILDREN at work at once, the rest waits its turn. The process must be
+ * single-threaded (it forks). Children: descriptors 0 and 1 are /dev/null, 2 is ours, the rest of
+ * ours is closed; the environment is HOME, LOGNAME, USER, PATH, SHELL and TZ; a process group of
+ * their own, killed whole at the timeout, which counts from the child's start. */
+#define AGENT_CHILDREN 64
 void agent_serve(const struct agent_server *s, int channel_fd);
