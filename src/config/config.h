@@ -118,7 +118,7 @@ struct config {
 	uint64_t log_selector[2];  /* bits of enum log_selector, config/log_selector.h */
 	bool untrusted;  /* -C or -D by a caller who lost privilege for it */
 	/* What rooms above compiled; each slot's type is theirs. */
-	const void *compiled_retry, *compiled_rewrite, *compiled_routers, *compiled_vars;
+	const void *compiled_retry, *compiled_rewrite, *compiled_routers, *compiled_vars, *compiled_acls;
 };
 
 /* Where to read and with what. */

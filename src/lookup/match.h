@@ -42,3 +42,6 @@ struct match_cache *match_cache_new(struct arena *a);
 void match_cache_clear(struct match_cache *c);
 /* Schema compile hook: compile every constant list of the snapshot. */
 bool match_compile_all(struct config *cfg, struct env *env, struct why *why);
+/* One list that a room above holds (a condition of an ACL): sets list->list where it needs no expansion; named
+ * lists may be compiled later. Called while the snapshot is made, or for a text of this moment (arena a). */
+void match_compile_list(struct arena *a, const struct config *cfg, struct xstr *list, enum list_kind kind);
