@@ -87,13 +87,17 @@ struct config_macro {
 
 struct config_schema {
 	struct driver_family family[DRIVER_KINDS];
-	/* predefined macros (manual 6.6 "_HAVE_..."): NULL-terminated names; those of options and
-	 * drivers (_OPT_MAIN_..., _DRIVER_ROUTER_...) are made from the rows. */
+	/* predefined macros (manual 6.9 "_HAVE_...", "_EXP_...", "_ACL_..."): NULL-terminated
+	 * "NAME" (value y) or "NAME=value"; those of options, drivers and log selectors
+	 * (_OPT_MAIN_..., _DRIVER_ROUTER_..., _LOG_...) are made from the rows. */
 	const char *const *have_macros;
 	const struct expand_registry *expand; /* variables, items, conditions of all rooms (expand/expand.h) */
 	/* Called in this order after all is read, before sealing: expand, lists, ACL, retry ... */
 	bool (*const *compile)(struct config *cfg, struct env *env, struct why *why);
 	size_t compile_count;
+	/* Expand one text while reading, for the few settings that are needed at once (trusted_users,
+	 * spool_directory ...). The result lives in `a`. NULL: such a value with a $ is an error. */
+	bool (*expand)(struct config *cfg, struct env *env, struct arena *a, struct str text, struct str *ret, struct why *why);
 };
 
 struct config {
@@ -127,6 +131,7 @@ struct config_source {
 	const char *const *defines; /* "NAME=value" of -D, NULL-terminated */
 	bool check_owner; /* refuse files that others may write (manual 6.2) */
 	int32_t exim_uid, exim_gid; /* allowed owners beside root, -1 none */
+	const struct config_schema *schema; /* its predefined macros; NULL: those of config/ alone */
 };
 /* Read main file and all includes into one text with marks of file and line (".file" lines), so
  * that another process can parse it without opening anything. Lives in `a`. */
@@ -135,6 +140,10 @@ must_check enum status config_gather(const struct config_source *src, struct are
  * ("Exim configuration error in line 3 of /etc/exim.conf:\n  main option \"x\" unknown"). */
 struct config *config_parse(const struct config_schema *schema, struct env *env, struct str text, struct str path,
     const struct config_source *src, struct why *why);
+/* Words for checks and compile hooks: set why to "Exim configuration error in line 3 of FILE:\n
+ * text" (file NULL: without the place) and return false. A hook's text that does not begin with
+ * "Exim configuration error" gets "Exim configuration error:\n  " in front. */
+bool config_error_at(struct why *why, const char *file, int line, const char *fmt, ...) printf_like(4, 5);
 struct config *config_ref(struct config *c);
 void config_unref(struct config *c);
 
