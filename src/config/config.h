@@ -97,7 +97,7 @@ struct config_schema {
 	size_t compile_count;
 	/* Expand one text while reading, for the few settings that are needed at once (trusted_users,
 	 * spool_directory ...). The result lives in `a`. NULL: such a value with a $ is an error. */
-	bool (*expand)(struct config *cfg, struct env *env, struct arena *a, struct str text, struct str *ret, struct why *why);
+	bool (*expand_now)(struct config *cfg, struct env *env, struct arena *a, struct str text, struct str *ret, struct why *why);
 };
 
 struct config {

@@ -110,13 +110,14 @@ static bool set_driver(struct section_state *s, const struct opt_set *set)
 	return true;
 }
 
-/* Manual 15, `verify`: sets verify_sender and verify_recipient together. */
+/* Manual 15, verify and fail_verify: set NAME_sender and NAME_recipient together. */
 static void set_verify_pair(struct section_state *s, const struct opt_row *row)
 {
-	static const char *const both[] = {"verify_sender", "verify_recipient"};
+	static const char *const ends[] = {"_sender", "_recipient"};
 	char *base = s->now->generic;
-	for (size_t i = 0; i < countof(both); i++) {
-		const struct opt_row *to = option_find(s->family->generic, s->family->generic_count, str_c(both[i]));
+	for (size_t i = 0; i < countof(ends); i++) {
+		struct str name = str_cat(s->r->cfg->arena, str_c(row->name), str_c(ends[i]));
+		const struct opt_row *to = option_find(s->family->generic, s->family->generic_count, name);
 		if (to && to->type == OPT_BOOL)
 			*(bool *)(void *)(base + to->offset) = *(bool *)(void *)(base + row->offset);
 	}

@@ -42,9 +42,9 @@ static bool expanded(struct reading *r, const char *option, struct str *text)
 	struct why why = {0};
 	if (str_chr(*text, '$') < 0)
 		return true;
-	if (!s->expand)
+	if (!s->expand_now)
 		return config_error(r->why, "failed to expand %s \"%.*s\": expansion is not available here", option, STR_ARG(*text));
-	return s->expand(r->cfg, r->env, r->cfg->arena, *text, text, &why) ||
+	return s->expand_now(r->cfg, r->env, r->cfg->arena, *text, text, &why) ||
 	    config_error(r->why, "failed to expand %s \"%.*s\": %s", option, STR_ARG(*text), why.text);
 }
 

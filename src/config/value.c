@@ -258,6 +258,28 @@ static bool set_bool(struct option_context *x, const struct opt_set *set, bool *
 	return true;
 }
 
+/* A boolean that may be an expansion: kept as text. */
+static bool set_boolx(struct option_context *x, const struct opt_set *set, struct xstr *ret)
+{
+	struct str rest = set->rest, text;
+	if (!set->negated && rest.len > 0 && rest.p[0] == '=') {
+		if (!option_string(x, set->written, str_ltrim(str_from(rest, 1)), &text))
+			return false;
+		if (text.len == 0 || str_ieqc(text, "yes") || str_ieqc(text, "true"))
+			text = STR("true");
+		else if (str_ieqc(text, "no") || str_ieqc(text, "false"))
+			text = STR("false");
+		else if (str_chr(text, '$') < 0)
+			return fail(x, "\"%.*s\" is not a valid value for the \"%.*s\" option", STR_ARG(text), NAME_ARG(set));
+	} else if (rest.len > 0) {
+		return fail(x, "extra characters follow boolean option %.*s", NAME_ARG(set));
+	} else {
+		text = set->negated ? STR("false") : STR("true");
+	}
+	*ret = (struct xstr){.text = text, .file = x->file, .line = x->line};
+	return true;
+}
+
 /* ---- strings (manual 6.17) ---- */
 
 /* Behind a backslash: one character, or up to 3 octal or x and up to 2 hexadecimal digits. */
@@ -323,7 +345,7 @@ static void set_joined(struct option_context *x, const struct opt_row *row, stru
 		join_values(x, value, "\n", text);
 	} else if (row->type == OPT_REMOVES) {
 		join_values(x, value, ":", text);
-	} else if (strcmp(row->name, "condition") == 0) {
+	} else if (row->type == OPT_CONDITION) {
 		value->text = str_cat(x->arena, STR("${if and{{bool_lax{"), value->text, STR("}}{bool_lax{"), text, STR("}}}}"));
 	} else {
 		join_values(x, value, ";", text);
@@ -396,11 +418,11 @@ static bool expand_now(struct option_context *x, const struct opt_set *set, stru
 	if (!has_dollar(*text))
 		return true;
 	const struct config_schema *schema = x->cfg ? x->cfg->schema : NULL;
-	if (!schema || !schema->expand)
+	if (!schema || !schema->expand_now)
 		return fail(x, "failed to expand value for %.*s: expansion is not available here", NAME_ARG(set));
 	struct why why = {0};
 	struct str out;
-	if (!schema->expand(x->cfg, x->env, x->arena, *text, &out, &why))
+	if (!schema->expand_now(x->cfg, x->env, x->arena, *text, &out, &why))
 		return fail(x, "failed to expand value \"%.*s\" for %.*s: %s", STR_ARG(*text), NAME_ARG(set), why.text);
 	*text = out;
 	return true;
@@ -473,7 +495,8 @@ static bool set_number(struct option_context *x, const struct opt_row *row, cons
 
 bool option_repeats(const struct opt_row *row)
 {
-	return (row->flags & OPT_REPEAT) || row->type == OPT_HEADERS || row->type == OPT_REMOVES || row->type == OPT_MULTI;
+	return (row->flags & OPT_REPEAT) || row->type == OPT_HEADERS || row->type == OPT_REMOVES ||
+	    row->type == OPT_CONDITION || row->type == OPT_MULTI;
 }
 
 bool option_set(struct option_context *x, const struct opt_row *row, const struct opt_set *set, void *base)
@@ -481,6 +504,8 @@ bool option_set(struct option_context *x, const struct opt_row *row, const struc
 	char *at = (char *)base + row->offset;
 	if (row->type == OPT_BOOL || row->type == OPT_BOOL_VERIFY)
 		return set_bool(x, set, (bool *)(void *)at);
+	if (row->type == OPT_BOOLX)
+		return set_boolx(x, set, (struct xstr *)(void *)at);
 	if (set->negated)
 		return fail(x, "negation prefix applied to a non-boolean option");
 	if (set->rest.len == 0)
@@ -502,6 +527,7 @@ bool option_set(struct option_context *x, const struct opt_row *row, const struc
 	case OPT_GROUPS: return set_ids(x, row, &value, (struct id_list *)(void *)at);
 	case OPT_BOOL:
 	case OPT_BOOL_VERIFY:
+	case OPT_BOOLX:
 	case OPT_STRING:
 	case OPT_LIST:
 	case OPT_DOMAINS:
@@ -511,6 +537,7 @@ bool option_set(struct option_context *x, const struct opt_row *row, const struc
 	case OPT_HEADERS:
 	case OPT_REMOVES:
 	case OPT_REWRITE:
+	case OPT_CONDITION:
 	case OPT_MULTI: break;
 	}
 	return set_string(x, row, &value, (struct xstr *)(void *)at);
@@ -527,7 +554,7 @@ static void unset(const struct opt_row *row, char *at)
 
 static bool holds_text(enum opt_type t)
 {
-	return t >= OPT_STRING && t != OPT_USER && t != OPT_GROUP && t != OPT_USERS && t != OPT_GROUPS;
+	return (t >= OPT_STRING || t == OPT_BOOLX) && t != OPT_USER && t != OPT_GROUP && t != OPT_USERS && t != OPT_GROUPS;
 }
 
 bool option_default(struct option_context *x, const struct opt_row *row, void *base)

@@ -5,12 +5,12 @@
 
 #define G(name, TYPE, def, flags) OPT_ROW(struct fake_router_generic, #name, TYPE, name, def, flags, "test")
 static const struct opt_row router_generic[] = {
-	G(condition, MULTI, NULL, OPT_EXPAND | OPT_REPEAT),
+	G(condition, CONDITION, NULL, OPT_EXPAND | OPT_REPEAT),
 	G(domains, DOMAINS, NULL, OPT_EXPAND),
 	G(driver, STRING, NULL, 0),
 	G(headers_add, HEADERS, NULL, OPT_EXPAND),
 	G(headers_remove, REMOVES, NULL, OPT_EXPAND),
-	G(more, BOOL, "true", 0),
+	G(more, BOOLX, "true", 0),
 	G(set, MULTI, NULL, OPT_EXPAND | OPT_REPEAT),
 	G(transport, STRING, NULL, OPT_EXPAND),
 	G(user, USER, NULL, OPT_EXPAND),
@@ -102,5 +102,5 @@ const struct config_schema fake_schema = {
 			.generic_count = countof(auth_generic), .generic_size = sizeof(struct fake_auth_generic)},
 	},
 	.have_macros = have,
-	.expand = fake_expand,
+	.expand_now = fake_expand,
 };

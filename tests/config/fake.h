@@ -4,9 +4,9 @@
 #include "config/config.h"
 
 struct fake_router_generic {
-	struct xstr condition, domains, driver, headers_add, headers_remove, set, transport;
+	struct xstr condition, domains, driver, headers_add, headers_remove, more, set, transport;
 	struct xuser user;
-	bool more, verify, verify_recipient, verify_sender;
+	bool verify, verify_recipient, verify_sender;
 };
 struct fake_accept {
 	struct xstr data;

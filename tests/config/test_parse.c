@@ -237,7 +237,7 @@ static void drivers_and_their_options(void)
 	struct why why;
 	struct config *c = load("begin routers\nXX = 3\nr1:\n  condition = a\n  driver = accept\n  condition = b\n  verify = false\n"
 	    "  set = r_x=XX\n  set = r_y=2\n  headers_add = a:b\n  headers_add = c:d\n  headers_remove = x:y:\n  headers_remove = z\n"
-	    "  transport = t1\n  user = ${local_part}\nFoo :\n  driver = accept\n  fancy\n  transport = t1\n"
+	    "  transport = t1\n  user = ${local_part}\nFoo :\n  driver = accept\n  no_more\n  fancy\n  transport = t1\n"
 	    "begin transports\nt1:\n  driver = appendfile\n  file = /x\n  hide home_directory = /h\n  mode = 644\n  owners = root : 7\n"
 	    "begin authenticators\nPLAIN:\n  driver = plaintext\n  public_name = PLAIN\n", &why);
 	check_str(str_c(why.text), "");
@@ -250,11 +250,13 @@ static void drivers_and_their_options(void)
 	check_str(g->set.text, "r_x=3;r_y=2");
 	check_str(g->headers_add.text, "a:b\nc:d");
 	check_str(g->headers_remove.text, "x:y:z");
-	check(!g->verify && !g->verify_sender && !g->verify_recipient && g->more);
+	check(!g->verify && !g->verify_sender && !g->verify_recipient);
+	check_str(g->more.text, "true");
 	check_int(g->user.id, -1);
 	check_str(g->user.text.text, "${local_part}");
 	check(foo && foo == r1->next && foo->index == 1);
 	check(foo && ((const struct fake_accept *)foo->options)->fancy && config_was_set(foo, "fancy") && !config_was_set(foo, "domains"));
+	check_str(((const struct fake_router_generic *)foo->generic)->more.text, "false");
 	const struct driver_instance *t1 = config_find_driver(c, DRIVER_TRANSPORT, STR("t1"));
 	const struct fake_appendfile *af = t1->options;
 	check_int(af->mode, 0644);
