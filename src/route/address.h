@@ -75,7 +75,9 @@ struct address {
 	struct str tls_cipher, tls_peer_dn; bool tls_verified;
 	int64_t done_us, transport_us; /* when, how long */
 	struct str file_name;          /* appendfile: where it went */
-	uint32_t log_flags;
+	uint32_t log_flags;            /* ADDRESS_LOG_ */
+	struct str shadow_message;     /* shadow transport that ran: "name" or "name (why not)", for ST= */
+	struct str return_output;      /* what a command said, for the bounce (return_output of pipe) */
 	uint8_t smtp_flags;            /* ADDRF_ */
 };
 enum address_flags {
@@ -83,6 +85,19 @@ enum address_flags {
 	ADDRF_REUSED = 16, /* second or later message of a connection: "*" in the log */
 	ADDRF_DSN_SENT = 32, /* the next host speaks DSN */
 	ADDRF_QUIET_FAIL = 64
+};
+
+enum address_log_flags {
+	ADDRESS_LOG_PANIC = 1,  /* its result goes to the panic log too */
+	ADDRESS_LOG_NOTHING = 2 /* disable_logging */
+};
+
+/* What a filter's mail or vacation command, or a router, wants sent (ADDRESS_AUTOREPLY: address.reply). */
+struct address_reply {
+	struct str from, reply_to, to, cc, bcc, subject, headers, text, file, logfile, oncelog;
+	int64_t once_repeat;
+	uint32_t mode;
+	bool file_expand, return_message;
 };
 
 /* A new one from a recipient; parsed, qualified, views filled. */

@@ -44,16 +44,20 @@ struct smtp_reply smtp_client_cmd(struct smtp_client *c, const char *fmt, ...) p
 enum status smtp_client_flush(struct smtp_client *c);
 /* EHLO/LHLO, falling back to HELO; fills caps. */
 struct smtp_reply smtp_client_hello(struct smtp_client *c, struct str name);
+/* HELO alone (hosts_avoid_esmtp). */
+struct smtp_reply smtp_client_helo(struct smtp_client *c, struct str name);
 void smtp_caps_parse(struct arena *a, struct str ehlo_text, struct smtp_caps *ret);
-/* Body writer: LF (or CRLF) text from memory becomes CRLF with dots doubled; lone CR and LF never leave unchanged
- * (smuggling.md, client side). Keeps state over calls; smtp_body_end writes the final dot. */
+/* Body writer: text with LF or CRLF line ends becomes CRLF lines; a stray CR and NUL become a space, so that
+ * nothing in a message can end it for any peer. Goes to `stream`, or (stream NULL) to `memory`.
+ * Begin with at_line_start = true; keeps state over calls. */
 struct smtp_body {
 	struct stream *stream;
+	struct strbuf *memory;
 	bool dots;          /* DATA: double them; BDAT: no */
-	bool wireformat;    /* input has CRLF already */
-	char last;
+	char last;          /* '\r' held back at the end of a piece */
 	bool at_line_start;
-	int64_t bytes;
+	int64_t bytes;      /* written so far, the final dot not counted */
 };
 enum status smtp_body_write(struct smtp_body *b, const char *p, size_t n);
+/* Complete the last line; with dots also the final dot. */
 enum status smtp_body_end(struct smtp_body *b);

@@ -16,6 +16,8 @@ struct transport_generic {
 #undef OPT
 #undef OPT_NONE
 
+enum { TRANSPORT_PREPARED = 8 };
+
 /* One delivery: a batch of addresses that go together to one transport. */
 struct delivery {
 	const struct config *config;
@@ -32,6 +34,10 @@ struct delivery {
 	struct conn_pool *pool;        /* idle connections of the courier; NULL = none */
 	bool dont_deliver;             /* -N */
 	bool test_only;
+	bool shadow;                   /* runs as another transport's shadow */
+	/* What the driver's prepare expanded in the parent, for its run in the child (quota: manual 26). */
+	struct str prepared[TRANSPORT_PREPARED];
+	int64_t transport_start_us;
 	void (*event)(struct delivery *d, const char *name, struct str data);
 };
 struct transport_driver {
@@ -41,9 +47,19 @@ struct transport_driver {
 	void (*run)(struct delivery *d);
 	/* In the parent before becoming the user; may be NULL. false = defer, text in why. */
 	bool (*prepare)(struct delivery *d, struct why *why);
-	bool max_rcpt_matters, max_hosts;
+	/* Runs as who submitted the message (pipe_as_creator); may be NULL. */
+	bool (*as_creator)(const struct driver_instance *di);
+	/* How many addresses go together, and the batch_id option; NULL: transport_max_rcpt says. */
+	int (*batch)(const struct driver_instance *di, const struct xstr **ret_batch_id);
+	/* Most time a local run may take, in ms; 0 = no limit. NULL: ten minutes. */
+	int64_t (*time_limit_ms)(const struct driver_instance *di);
+	bool interactive; /* speaks to a server: umask and files do not matter */
 };
 extern const struct driver_family transport_family;
+static inline const struct transport_driver *transport_driver_of(const struct driver_instance *di)
+{
+	return (const struct transport_driver *)(const void *)di->driver; /* info is its first member */
+}
 
 /* Deliver a batch: runs remote drivers here, local ones through env->agent as their user
  * (manual 23), with shadow transports. Results are in the addresses. */
@@ -57,12 +73,18 @@ struct message_output {
 	struct delivery *delivery;
 	unsigned flags; /* OUT_CRLF, OUT_DOTS, OUT_NO_HEADERS, OUT_NO_BODY ... */
 	struct str check_string, escape_string;
-	bool (*write)(void *arg, const char *p, size_t n); void *arg;
-	int64_t size_limit, written;
+	bool (*write)(void *arg, const char *p, size_t n); void *arg; /* false: failed, errno says why */
+	int64_t written;  /* bytes handed to write */
+	int lines;        /* LFs among them */
+	const char *const *filter; /* transport_filter: argv, NULL = none (transport_filter_argv) */
 };
 enum output_flags { OUT_CRLF = 1, OUT_NO_HEADERS = 2, OUT_NO_BODY = 4, OUT_ENVELOPE_TO = 8, OUT_DELIVERY_DATE = 16, OUT_RETURN_PATH = 32 };
+/* The flags that the generic options of d's transport ask for. */
+unsigned transport_output_flags(const struct delivery *d);
+/* One pass over headers and body. false: why->errnum is the errno of a failed read or write, or 0. */
 bool transport_write_message(struct message_output *o, struct why *why);
-/* Headers alone as they will be sent; for DKIM and size computation. */
+/* Headers alone as they will be sent, with the empty line at their end; LF line ends. Unset: an
+ * expansion failed, text in why. */
 struct str transport_headers_text(struct delivery *d, unsigned flags, struct why *why);
 
 /* Idle outgoing connections by destination (host address, port, transport, TLS terms): courier-wide. Threads: any. */
