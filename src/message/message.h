@@ -18,6 +18,7 @@ struct peer {
 	struct str ident;        /* ident callback, or login of a local caller */
 	struct str received_protocol;
 	struct str auth_name;    /* authenticator that succeeded: $sender_host_authenticated */
+	struct str auth_pubname; /* its public name (-host_auth_pubname) */
 	struct str auth_id;      /* $authenticated_id */
 	struct str auth_sender;  /* $authenticated_sender */
 	struct str active_hostname; /* when not the primary */
@@ -77,6 +78,9 @@ struct message {
 	enum dsn_ret dsn_ret;
 	struct str local_scan_data, spam_score_int, spam_bar, spam_score;
 	struct str unknown_lines;  /* -H lines of a newer Exim, kept and written back verbatim */
+	struct str debug_selector, debuglog_name; /* control = debug, kept for later deliveries */
+	const struct spool_memory *spool_memory; /* spool/: how the -H file read from looked */
+	bool sender_local;         /* -local: a local sender, over TCP or not */
 	bool deliver_firsttime, manual_thaw, dont_deliver, local_error, sender_set_untrusted;
 	bool allow_unqualified_recipient, allow_unqualified_sender;
 	bool wireformat;           /* -D has CRLF line ends */
