@@ -319,6 +319,28 @@ void stream_consume(struct stream *s, size_t n)
 	s->in_at += (uint32_t)n;
 }
 
+enum status stream_fill(struct stream *s)
+{
+	if (s->eof)
+		return ST_EOF;
+	make_room(s, s->in_end - s->in_at + 1024);
+	for (;;) {
+		short want = POLLIN;
+		ssize_t got = s->layer->read(s, s->in + s->in_end, s->in_room - s->in_end, &want);
+		if (got > 0) {
+			s->bytes_in += (uint64_t)got;
+			s->in_end += (uint32_t)got;
+			return ST_OK;
+		}
+		if (got == 0) {
+			s->eof = true;
+			return ST_EOF;
+		}
+		if (errno != EINTR)
+			return ST_ERRNO(errno);
+	}
+}
+
 enum status stream_read(struct stream *s, void *buf, size_t n)
 {
 	int64_t deadline = stream_deadline(s->timeout_ms);

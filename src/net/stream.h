@@ -35,6 +35,10 @@ must_check enum status stream_read_line(struct stream *s, size_t max, struct str
 /* What is buffered, at least one byte (reads if empty); valid until the next call. Then consume. */
 must_check enum status stream_peek(struct stream *s, struct str *ret);
 void stream_consume(struct stream *s, size_t n);
+/* Take what has arrived into the buffer, without waiting: ST_OK when bytes came, -EAGAIN when
+ * none are there yet, ST_EOF or another failure. Adds to what is buffered, so that a command of
+ * which only a part came can be waited for without a thread. */
+must_check enum status stream_fill(struct stream *s);
 /* Exactly n bytes into buf. */
 must_check enum status stream_read(struct stream *s, void *buf, size_t n);
 /* Bytes that already arrived: in our buffer or TLS's; with `poll_fd` also in the kernel's. */

@@ -53,6 +53,23 @@ static void lines_and_how_they_end(void)
 	stream_close(s);
 }
 
+static void filling_never_waits(void)
+{
+	struct stream *s = open_pair();
+	struct str got;
+	check_int(stream_fill(s), ST_ERRNO(EAGAIN));
+	say("MAIL FR");
+	check_int(stream_fill(s), ST_OK);
+	check_int(stream_fill(s), ST_ERRNO(EAGAIN));
+	say("OM:<>\r\n");
+	check_int(stream_fill(s), ST_OK);
+	check_int(stream_peek(s, &got), ST_OK);
+	check_str(got, "MAIL FROM:<>\r\n");
+	close(far);
+	check_int(stream_fill(s), ST_EOF);
+	stream_close(s);
+}
+
 static void long_lines_are_refused_whole(void)
 {
 	struct stream *s = open_pair();
@@ -291,6 +308,7 @@ static void unix_sockets_replace_a_leftover_only(void)
 int main(void)
 {
 	static const struct test_row rows[] = {{"lines and how they end", lines_and_how_they_end},
+		{"filling never waits", filling_never_waits},
 		{"long lines are refused whole", long_lines_are_refused_whole},
 		{"a line may be longer than the buffer", a_line_may_be_longer_than_the_buffer},
 		{"reading times out", reading_times_out}, {"peek, consume and exact reads", peek_consume_and_exact_reads},
