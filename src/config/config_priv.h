@@ -69,12 +69,14 @@ struct lines {
 	struct lines_if ifs[LINES_IF_DEPTH];
 	unsigned if_count;
 	struct strbuf joined;
+	struct strbuf *marks; /* gets a line where a file begins or goes on, for -bP config; may be NULL */
 	const char *file; /* of the last physical line read */
 	int line;
 	bool failed;
 	struct why *why;
 };
-void lines_init(struct lines *l, struct arena *a, struct config_files *files, const struct config_source *src, struct why *why);
+void lines_init(struct lines *l, struct arena *a, struct config_files *files, const struct config_source *src,
+    struct strbuf *marks, struct why *why);
 /* The next logical line, trimmed, never empty, NUL-terminated, in the arena; false at the end or
  * when `failed`. */
 bool lines_next(struct lines *l, struct str *ret);
@@ -139,7 +141,7 @@ struct reading {
 	struct lines lines;
 	struct why *why;
 	struct strbuf shown; /* for -bP config */
-	const char *shown_file;
+	unsigned indent;     /* of what is shown */
 	struct map templates; /* driver_info -> its defaults */
 	unsigned sections_seen;
 };

@@ -229,7 +229,7 @@ enum status config_gather(const struct config_source *src, struct arena *a, stru
 	struct lines *l = arena_new_of(a, struct lines);
 	struct str line, name;
 	enum section section = SECTION_MAIN;
-	lines_init(l, a, &files, src, &ignored);
+	lines_init(l, a, &files, src, NULL, &ignored);
 	while (lines_next(l, &line)) {
 		if (section_begins(line, &section, &name))
 			continue;

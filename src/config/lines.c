@@ -45,20 +45,29 @@ bool lines_error(struct lines *l, const char *fmt, ...)
 	return config_error_at(l->why, l->file, l->line, "%s", text);
 }
 
+static void mark(struct lines *l, const char *name, int line)
+{
+	if (l->marks)
+		sb_printf(l->marks, "# %d \"%s\"\n", line, name);
+}
+
 static bool lines_open_file(struct lines *l, struct config_file *file)
 {
 	if (l->open_count >= LIMIT_CONFIG_INCLUDE_DEPTH)
 		return lines_error(l, ".include nested too deeply (more than %d files)", LIMIT_CONFIG_INCLUDE_DEPTH);
 	struct lines_open *o = arena_new_of(l->arena, struct lines_open);
 	*o = (struct lines_open){.file = file, .name = str_cstr(l->arena, file->path), .below = l->top};
+	if (l->top)
+		mark(l, l->top->name, l->top->line);
+	mark(l, o->name, 1);
 	l->top = o;
 	l->open_count++;
 	return true;
 }
 
-void lines_init(struct lines *l, struct arena *a, struct config_files *files, const struct config_source *src, struct why *why)
+void lines_init(struct lines *l, struct arena *a, struct config_files *files, const struct config_source *src, struct strbuf *marks, struct why *why)
 {
-	*l = (struct lines){.arena = a, .files = files, .why = why};
+	*l = (struct lines){.arena = a, .files = files, .marks = marks, .why = why};
 	macros_init(&l->macros, a, src);
 	if (files->first) {
 		lines_open_file(l, files->first);
@@ -72,6 +81,8 @@ static bool physical(struct lines *l, struct str *ret)
 	while (l->top && l->top->pos >= l->top->file->text.len) {
 		l->top = l->top->below;
 		l->open_count--;
+		if (l->top)
+			mark(l, l->top->name, l->top->line);
 	}
 	struct lines_open *o = l->top;
 	if (!o)

@@ -95,7 +95,7 @@ static bool read_all(struct reading *r, struct config_files *files, const struct
 	for (unsigned k = 0; k < LIST_KINDS; k++)
 		map_init(&c->list_by_name[k], c->arena, false);
 	sb_init(&r->shown, c->arena, LIMIT_CONFIG_FILE);
-	lines_init(&r->lines, c->arena, files, src, r->why);
+	lines_init(&r->lines, c->arena, files, src, &r->shown, r->why);
 	if (!main_defaults(r) || !sections_read(r))
 		return false;
 	c->macros = r->lines.macros.first;

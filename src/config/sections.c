@@ -9,23 +9,48 @@
 
 /* ---- for -bP config ---- */
 
-static void show(struct reading *r, struct str line, unsigned indent)
+/* White space is narrowed to one blank, but not within double quotes. */
+static void show(struct reading *r, struct str line)
 {
-	if (r->lines.file != r->shown_file) {
-		r->shown_file = r->lines.file;
-		sb_printf(&r->shown, "# %d \"%s\"\n", r->lines.line, r->lines.file);
+	bool quoted = false;
+	sb_fill(&r->shown, ' ', r->indent);
+	for (size_t i = 0; i < line.len; i++) {
+		char c = line.p[i];
+		quoted ^= c == '"';
+		if (quoted || !ch_space(c))
+			sb_ch(&r->shown, c);
+		else if (!ch_space(line.p[i + 1])) /* a line never ends in a space */
+			sb_ch(&r->shown, ' ');
 	}
-	sb_fill(&r->shown, ' ', indent);
-	sb_add(&r->shown, line);
 	sb_ch(&r->shown, '\n');
 }
 
-static unsigned shown_indent(struct str line)
+static bool is_label(struct str line)
 {
 	size_t i = 0;
 	while (i < line.len && (ch_alnum(line.p[i]) || line.p[i] == '_'))
 		i++;
-	return i > 0 && str_ltrim(str_from(line, i)).len == 1 && line.p[line.len - 1] == ':' ? 0 : 2;
+	return i > 0 && str_eqc(str_ltrim(str_from(line, i)), ":");
+}
+
+static void show_begin(struct reading *r, struct str line)
+{
+	r->indent = 0;
+	sb_ch(&r->shown, '\n');
+	show(r, line);
+	r->indent = 2;
+}
+
+static void show_line(struct reading *r, struct str line)
+{
+	bool label = r->indent > 0 && is_label(line);
+	if (label) {
+		sb_ch(&r->shown, '\n');
+		r->indent = 2;
+	}
+	show(r, line);
+	if (label)
+		r->indent = 4;
 }
 
 bool section_line(struct reading *r, struct str *ret, struct str *ret_begin)
@@ -35,11 +60,10 @@ bool section_line(struct reading *r, struct str *ret, struct str *ret_begin)
 	if (!lines_next(&r->lines, ret))
 		return false;
 	if (section_begins(*ret, &section, ret_begin)) {
-		sb_ch(&r->shown, '\n');
-		show(r, *ret, 0);
+		show_begin(r, *ret);
 		return false;
 	}
-	show(r, *ret, r->sections_seen ? shown_indent(*ret) : 0);
+	show_line(r, *ret);
 	return true;
 }
 
