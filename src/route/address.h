@@ -39,6 +39,7 @@ struct address;
 struct address {
 	struct address *next;          /* of whatever list it is on */
 	struct address *parent, *first_child, *sibling;
+	struct address *dup_of;        /* the same delivery as this one: shares its fate */
 	int recipient;                 /* index in the message's recipients, -1 for errors_to etc. */
 	enum address_kind kind;
 	enum address_state state;
@@ -51,13 +52,16 @@ struct address {
 	struct route_host *hosts, *fallback_hosts;
 	struct str errors_to; bool errors_to_set; /* set and empty = ignore errors */
 	struct str headers_add;        /* text, newline-terminated lines, appended per router */
-	struct str headers_remove;     /* colon list */
+	struct str headers_remove;     /* colon list of names, items not yet expanded (manual 15: at transport time) */
 	int32_t uid, gid; bool uid_set, gid_set, initgroups;
-	struct str home, current;      /* directories for local transports */
-	bool home_expanded;
+	struct str home, current;      /* directories for local transports; `current` is expanded there */
+	bool home_expanded;            /* `home` is final; else the transport expands it */
+	struct str host_list;          /* manualroute to a local transport: its $host */
 	int generation;                /* redirections so far */
 	bool one_time, expand_file, allow_reply, file_fail_quietly;
 	bool local_host_removed, seen_unseen;
+	bool hide_child;               /* hide_child_in_errmsg of the router that made it */
+	bool bypassed;                 /* /dev/null: delivered without a transport */
 	struct str prop_srs;
 	uint8_t dsn_notify; struct str dsn_orcpt; bool dsn_lasthop, dsn_done;
 	struct str reply_template; void *reply; /* ADDRESS_AUTOREPLY */
@@ -80,6 +84,17 @@ struct address {
 	struct str return_output;      /* what a command said, for the bounce (return_output of pipe) */
 	uint8_t smtp_flags;            /* ADDRF_ */
 };
+/* The head of struct transport_driver (transport/transport.h asserts it): all that routing asks
+ * of a transport. */
+struct transport_head {
+	struct driver_info info;
+	bool local; /* runs as a user */
+};
+static inline bool transport_is_local(const struct driver_instance *t)
+{
+	return ((const struct transport_head *)(const void *)t->driver)->local;
+}
+
 enum address_flags {
 	ADDRF_PIPELINING = 1, ADDRF_CHUNKING = 2, ADDRF_PRDR = 4, ADDRF_TLS_ON_CONNECT = 8,
 	ADDRF_REUSED = 16, /* second or later message of a connection: "*" in the log */
@@ -100,9 +115,12 @@ struct address_reply {
 	bool file_expand, return_message;
 };
 
-/* A new one from a recipient; parsed, qualified, views filled. */
+/* A new one from a recipient: split, views filled. */
 struct address *address_new(struct arena *a, struct str text, int recipient);
+/* A child that inherits what routers attached to its parent: data, variables, errors_to, headers. */
 struct address *address_child(struct arena *a, struct address *parent, struct str text);
+/* The address changed: fill local part, domain and unique anew. */
+void address_split(struct arena *a, struct address *ad);
 /* The log's form: "addr", "addr <original>", "|cmd <orig>" (manual 53.8, all_parents). */
 struct str address_for_log(struct arena *a, const struct address *ad, bool all_parents);
 struct str address_topmost(const struct address *ad);

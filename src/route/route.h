@@ -3,6 +3,7 @@
 #pragma once
 #include "base/env.h"
 #include "expand/expand.h"
+#include "ipc/agent.h"
 #include "route/address.h"
 
 /* What a router answers; and what routing one address through all of them answers. */
@@ -21,6 +22,7 @@ struct router_generic {
 #undef OPT_NONE
 
 /* One routing job: all that routers need beside the address. */
+struct spool_msg;
 struct route_job {
 	const struct config *config;
 	struct env *env;
@@ -32,14 +34,22 @@ struct route_job {
 	int body_fd; int64_t body_offset, body_size;
 	bool callout_follows;
 	int trace_fd;              /* -bt/-bv -d output; -1 = none */
+	struct spool_msg *spool_msg; /* for filters; NULL = none */
 	struct address *new_addresses; /* children made, to be routed in turn */
+	/* Asked before an address is routed (retry times, held domains); false: it has set state and
+	 * message, and the address goes to `deferred` or `failed`. NULL = no question. */
+	bool (*before)(struct route_job *job, struct address *ad); void *before_arg;
+	/* Send a short message of the system to `to` (syntax_errors_to); NULL = cannot. */
+	void (*send_note)(struct route_job *job, struct str to, struct str subject, struct str text); void *note_arg;
+	bool headers_changed;      /* a router rewrote header lines of the message */
 	struct address *local, *remote, *failed, *deferred, *done; /* where route_address puts results */
 };
 struct router_driver {
 	struct driver_info info; /* first */
 	/* May set ad->transport, hosts, state; children go to job->new_addresses. */
 	enum route_verdict (*run)(struct route_job *job, const struct driver_instance *di, struct address *ad);
-	bool verify_only_ok;
+	/* False: skipped for a child of which any ancestor went through it (redirect's repeat_use). NULL = true. */
+	bool (*repeat_use)(const struct driver_instance *di);
 };
 /* All drivers; rows of route/drivers.def. */
 extern const struct driver_family route_family;
@@ -50,12 +60,19 @@ enum route_verdict route_address(struct route_job *job, struct address *ad);
 /* Route a list with all the children, until nothing is new; duplicates merged by `unique`. */
 void route_all(struct route_job *job, struct address *list);
 /* Address rewriting (manual 31): envelope and headers by "begin rewrite"; flags as there. */
+enum rewrite_where { REWRITE_TO = 1, REWRITE_FROM = 2, REWRITE_CC = 4, REWRITE_BCC = 8, REWRITE_REPLY_TO = 16, REWRITE_SENDER = 32, REWRITE_ENV_FROM = 64, REWRITE_ENV_TO = 128, REWRITE_SMTP = 256, REWRITE_TRANSPORT = 512 };
 struct rewrite_rules;
 bool rewrite_compile(struct config *cfg, struct env *env, struct why *why);
+/* One bare address at one place (REWRITE_ENV_FROM, REWRITE_ENV_TO, REWRITE_SMTP: the raw argument). */
 struct str rewrite_one(struct eval *ev, struct str address, unsigned which, bool *ret_changed);
+/* All header lines of m by the main rules; what was stays as HDR_OLD before what is. */
 void rewrite_headers(struct eval *ev, struct message *m);
-enum rewrite_where { REWRITE_TO = 1, REWRITE_FROM = 2, REWRITE_CC = 4, REWRITE_BCC = 8, REWRITE_REPLY_TO = 16, REWRITE_SENDER = 32, REWRITE_ENV_FROM = 64, REWRITE_ENV_TO = 128, REWRITE_SMTP = 256, REWRITE_TRANSPORT = 512 };
-/* Apply a transport's headers_rewrite rules text. */
+/* A transport's headers_rewrite: a colon list of rules, parsed once into `a`; NULL with why. */
+const struct rewrite_rules *rewrite_parse_list(struct arena *a, const struct config *cfg, struct str text, struct why *why);
+/* One header line by rules: true with the new text ("Name: ...\n") if it changed. */
+bool rewrite_header_line(struct eval *ev, const struct rewrite_rules *rules, const struct header *h, struct str *ret_text);
+/* -brw: the eight lines, to out. */
+void rewrite_test(struct eval *ev, struct str address, struct strbuf *out);
 bool route_compile(struct config *cfg, struct env *env, struct why *why);
 
 /* Host lists: add, sort by MX, look up addresses, drop ourselves ("self"). Used by dnslookup, manualroute, smtp hosts=. */
@@ -68,3 +85,11 @@ struct host_find_opts {
 };
 enum host_lookup host_find(struct route_job *job, struct str name, const struct host_find_opts *o, struct route_host **ret, struct str *ret_fqdn, struct why *why);
 bool host_is_local(struct env *env, const struct config *cfg, struct str ip_text);
+/* log_as_local: deliveries show the local part only. */
+static inline bool router_logs_as_local(const struct driver_instance *router)
+{
+	return ((const struct router_generic *)router->generic)->log_as_local;
+}
+
+/* The agent's rows of this room: AGENT_READ_FILE (read or stat a file as a user). */
+extern const struct agent_row route_agent_rows[1];

@@ -55,6 +55,7 @@ struct transport_driver {
 	int64_t (*time_limit_ms)(const struct driver_instance *di);
 	bool interactive; /* speaks to a server: umask and files do not matter */
 };
+_Static_assert(offsetof(struct transport_driver, local) == offsetof(struct transport_head, local), "head of a transport driver");
 extern const struct driver_family transport_family;
 static inline const struct transport_driver *transport_driver_of(const struct driver_instance *di)
 {

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Addresses on their way: made from recipients and by redirection, named for the log (manual 3.11,
+ * 53.8). `unique` is what tells two deliveries apart, in this attempt and, written to -J and -H,
+ * in later ones: the address with its domain folded; a child that bears the name of an ancestor
+ * gets "\N\" in front, N being its place among such children, and a pipe, file or reply the unique
+ * name of its parent behind it (manual 22.7). */
+#include "route/address.h"
+
+#include "base/limits.h"
+#include "message/address.h"
+#include "route/route.h"
+
+#include "base/banned.h"
+
+static struct str fold_domain(struct arena *a, struct str local, struct str domain)
+{
+	if (!str_is_set(domain))
+		return local;
+	return str_cat(a, local, STR("@"), domain);
+}
+
+void address_split(struct arena *a, struct address *ad)
+{
+	struct addr_parts parts = addr_split(ad->address);
+	struct str domain = str_is_set(parts.domain) ? str_lower(a, parts.domain) : STR_NONE;
+	ad->cc_local_part = addr_unquote_local(a, parts.local_part);
+	ad->lc_local_part = str_lower(a, ad->cc_local_part);
+	ad->view.local_part = ad->lc_local_part;
+	ad->view.domain = domain;
+	ad->view.address = ad->address;
+	ad->unique = fold_domain(a, parts.local_part, domain);
+}
+
+struct address *address_new(struct arena *a, struct str text, int recipient)
+{
+	struct address *ad = arena_new_of(a, struct address);
+	ad->recipient = recipient;
+	ad->address = str_dup(a, text);
+	ad->uid = ad->gid = -1;
+	ad->view.uid = ad->view.gid = -1;
+	ad->dsn_notify = 0;
+	address_split(a, ad);
+	ad->view.original_local_part = ad->cc_local_part;
+	ad->view.original_domain = ad->view.domain;
+	return ad;
+}
+
+static bool is_ancestor_name(const struct address *from, const struct address *child)
+{
+	for (const struct address *p = from; p; p = p->parent)
+		if (str_ieq(p->view.domain, child->view.domain) && str_eq(p->cc_local_part, child->cc_local_part))
+			return true;
+	return false;
+}
+
+/* How many earlier children of the parent bear an ancestor's name too. */
+static unsigned homonyms(const struct address *parent, const struct address *child)
+{
+	unsigned n = 0;
+	for (const struct address *c = parent->first_child; c; c = c->sibling)
+		if (c != child && c->kind == ADDRESS_MAIL && is_ancestor_name(parent, c))
+			n++;
+	return n;
+}
+
+static enum address_kind kind_of(struct str text)
+{
+	if (str_starts(text, "|"))
+		return ADDRESS_PIPE;
+	if (str_starts(text, ">"))
+		return ADDRESS_AUTOREPLY;
+	if (str_starts(text, "/") && str_rchr(text, '@') < 0)
+		return str_ends(text, "/") ? ADDRESS_DIRECTORY : ADDRESS_FILE;
+	return ADDRESS_MAIL;
+}
+
+static void inherit(struct address *ad, const struct address *parent)
+{
+	const struct addr_view *pv = &parent->view;
+	ad->view.address_data = pv->address_data;
+	ad->view.router_vars = pv->router_vars;
+	ad->view.domain_data = pv->domain_data;
+	ad->view.local_part_data = pv->local_part_data;
+	ad->view.original_local_part = pv->original_local_part;
+	ad->view.original_domain = pv->original_domain;
+	ad->view.parent_local_part = pv->local_part;
+	ad->view.parent_domain = pv->domain;
+	ad->view.uid = ad->view.gid = -1;
+	ad->errors_to = parent->errors_to;
+	ad->errors_to_set = parent->errors_to_set;
+	ad->headers_add = parent->headers_add;
+	ad->headers_remove = parent->headers_remove;
+	ad->one_time = parent->one_time;
+	ad->prop_srs = parent->prop_srs;
+	ad->recipient = parent->recipient;
+	ad->generation = parent->generation + 1;
+}
+
+static void link_child(struct address *parent, struct address *child)
+{
+	struct address **at = &parent->first_child;
+	while (*at)
+		at = &(*at)->sibling;
+	child->parent = parent;
+	*at = child;
+}
+
+struct address *address_child(struct arena *a, struct address *parent, struct str text)
+{
+	struct address *ad = arena_new_of(a, struct address);
+	ad->uid = ad->gid = -1;
+	ad->address = str_dup(a, text);
+	ad->kind = kind_of(text);
+	inherit(ad, parent);
+	link_child(parent, ad);
+	if (ad->kind == ADDRESS_MAIL) {
+		address_split(a, ad);
+		if (is_ancestor_name(parent, ad))
+			ad->unique = str_printf(a, "\\%u\\%.*s", homonyms(parent, ad), STR_ARG(ad->unique));
+		ad->unique.taint = ad->address.taint;
+		return ad;
+	}
+	/* Pipes and files run for the parent: its halves are what the transport sees. */
+	ad->cc_local_part = parent->cc_local_part;
+	ad->lc_local_part = parent->lc_local_part;
+	ad->view = parent->view;
+	ad->view.parent_local_part = parent->view.local_part;
+	ad->view.parent_domain = parent->view.domain;
+	ad->unique = str_cat(a, ad->address, STR(":"), parent->unique);
+	if (ad->kind == ADDRESS_PIPE)
+		ad->view.address_pipe = str_ltrim(str_from(ad->address, 1));
+	else if (ad->kind != ADDRESS_AUTOREPLY)
+		ad->view.address_file = ad->address;
+	return ad;
+}
+
+static const struct address *top_of(const struct address *ad)
+{
+	while (ad->parent)
+		ad = ad->parent;
+	return ad;
+}
+
+struct str address_topmost(const struct address *ad)
+{
+	return top_of(ad)->address;
+}
+
+struct str address_for_log(struct arena *a, const struct address *ad, bool all_parents)
+{
+	const struct address *top = top_of(ad);
+	struct str own = ad->address;
+	if (ad->kind == ADDRESS_MAIL && ad->router && ad->transport && router_logs_as_local(ad->router))
+		own = addr_split(ad->address).local_part;
+	struct strbuf sb;
+	sb_init(&sb, a, LIMIT_LOG_LINE);
+	sb_add(&sb, own);
+	const struct address *p = ad->parent;
+	bool immediate = ad->kind != ADDRESS_MAIL && p && p != top;
+	if ((all_parents || immediate) && p && p != top) {
+		sb_addc(&sb, " (");
+		for (const char *sep = ""; p && p != top && (all_parents || p == ad->parent); p = p->parent) {
+			sb_addc(&sb, sep);
+			sb_add(&sb, p->address);
+			sep = ", ";
+		}
+		sb_addc(&sb, ")");
+	}
+	if (!str_eq(own, top->address))
+		sb_printf(&sb, " <%.*s>", STR_ARG(top->address));
+	return sb_str(&sb);
+}
