@@ -70,14 +70,13 @@ struct acl_transaction {
 struct acl_connection {
 	struct arena *arena;   /* the connection's */
 	struct map acl_c;      /* name without "acl_c" -> struct str *; copy into each new message's acl_c */
-	struct map dnslists;   /* answers of DNS lists */
 	struct map rates;      /* ratelimit keys counted per connection */
 	struct str csa_status;
 };
 void acl_connection_init(struct acl_connection *c, struct arena *a);
 void acl_transaction_init(struct acl_transaction *t, struct arena *a);
 
-/* What the caller tells about the moment (SPACE_ACL). */
+/* What the caller tells about the moment (SPACE_ACL): zeroed for each command. */
 struct acl_frame {
 	enum acl_where where;
 	struct acl_effects *effects;
@@ -97,6 +96,7 @@ struct acl_frame {
 	bool temp_details; /* a temporary answer carries its text to the client */
 	void (*delay)(void *arg, int seconds, bool flush); void *delay_arg; /* `delay` modifier; NULL: sleep */
 	void (*flush)(void *arg); void *flush_arg;                          /* before a callout; NULL: nothing */
+	struct map command_rates; /* ratelimit keys done in this command */
 	int depth;
 	struct addr_view own_view; /* stands in SPACE_ADDRESS where the caller has none */
 	void *session; /* receive/ */

@@ -118,6 +118,10 @@ struct config {
 	struct str text;       /* all lines as read, for -bP config */
 	/* Facts, computed when loaded: */
 	struct str primary_hostname, qualify_domain, qualify_recipient, spool_directory;
+	/* Expanded: log_file_path (colon list, unset option: "<spool>/log/%slog"), pid_file_path, process_log_path. */
+	struct str log_file_path, pid_file_path, process_log_path;
+	int32_t localhost_number; /* -1: unset */
+	int syslog_facility;      /* LOG_MAIL ... */
 	int32_t exim_uid, exim_gid;
 	uint64_t log_selector[2];  /* bits of enum log_selector, config/log_selector.h */
 	bool untrusted;  /* -C or -D by a caller who lost privilege for it */

@@ -35,6 +35,7 @@ struct macros {
 	const struct config_schema *schema;
 	struct config_macro *first, **tail;
 	unsigned count;
+	size_t produced; /* bytes of lines made by replacing, all in all: a bound on what redefinition can blow up */
 };
 void macros_init(struct macros *m, struct arena *a, const struct config_source *src);
 /* Put values in place of the names found in `line` from `from` on; true if any was. */
@@ -68,6 +69,7 @@ struct lines {
 	unsigned open_count;
 	struct lines_if ifs[LINES_IF_DEPTH];
 	unsigned if_count;
+	size_t total; /* bytes of physical lines read, included files as often as they were */
 	struct strbuf joined;
 	struct strbuf *marks; /* gets a line where a file begins or goes on, for -bP config; may be NULL */
 	const char *file; /* of the last physical line read */

@@ -7,6 +7,7 @@
 #include <netdb.h>
 #include <pwd.h>
 #include <sys/utsname.h>
+#include <syslog.h>
 
 #include "build_config.h"
 
@@ -75,6 +76,91 @@ static void mail_user(struct config *c)
 	}
 }
 
+/* One item of log_file_path: empty, "syslog", or a path with one %s and perhaps %D or %M. */
+static bool log_path_ok(struct reading *r, struct str item)
+{
+	if (item.len == 0 || str_eqc(item, "syslog"))
+		return true;
+	size_t names = 0;
+	for (size_t i = 0; i < item.len; i++) {
+		if (item.p[i] != '%')
+			continue;
+		char c = i + 1 < item.len ? item.p[i + 1] : ' ';
+		names += c == 's';
+		if ((c != 's' && c != 'D' && c != 'M') || names > 1) {
+			why_set(r->why, false, "log_file_path \"%.*s\" contains unexpected \"%%\" character", STR_ARG(item));
+			return false;
+		}
+	}
+	if (names == 0)
+		why_set(r->why, false, "log_file_path \"%.*s\" does not contain \"%%s\"", STR_ARG(item));
+	return names == 1;
+}
+
+static bool log_files(struct reading *r)
+{
+	struct config *c = r->cfg;
+	c->log_file_path = main_text(&c->main.log_file_path, str_cat(c->arena, c->spool_directory, STR("/log/%slog")));
+	if (!expanded(r, "log_file_path", &c->log_file_path))
+		return false;
+	struct str rest = c->log_file_path;
+	while (str_is_set(rest))
+		if (!log_path_ok(r, str_trim(str_cut(rest, ':', &rest))))
+			return false;
+	return true;
+}
+
+static bool paths(struct reading *r)
+{
+	struct config *c = r->cfg;
+	const struct main_options *m = &c->main;
+	c->spool_directory = main_text(&m->spool_directory, STR(EXIMIUS_SPOOL_DIRECTORY));
+	if (!expanded(r, "spool_directory", &c->spool_directory) || !log_files(r))
+		return false;
+	c->pid_file_path = main_text(&m->pid_file_path, str_cat(c->arena, c->spool_directory, STR("/exim-daemon.pid")));
+	c->process_log_path = main_text(&m->process_log_path, str_cat(c->arena, c->spool_directory, STR("/exim-process.info")));
+	return expanded(r, "pid_file_path", &c->pid_file_path);
+}
+
+/* Manual 14: 0 to 16 after expansion. */
+static bool localhost_number(struct reading *r)
+{
+	struct config *c = r->cfg;
+	struct str text = c->main.localhost_number.text;
+	int64_t n;
+	c->localhost_number = -1;
+	if (text.len == 0)
+		return true;
+	if (!expanded(r, "localhost_number", &text))
+		return false;
+	if (!str_int(str_trim(text), &n))
+		return config_error(r->why, "localhost_number value is not a number: %.*s", STR_ARG(text));
+	if (n < 0 || n > 16)
+		return config_error(r->why, "localhost_number is greater than the maximum allowed value (16)");
+	c->localhost_number = (int32_t)n;
+	return true;
+}
+
+static bool syslog_facility(struct reading *r)
+{
+	static const struct {
+		const char *name;
+		int facility;
+	} known[] = {{"mail", LOG_MAIL}, {"user", LOG_USER}, {"news", LOG_NEWS}, {"uucp", LOG_UUCP}, {"daemon", LOG_DAEMON},
+		{"local0", LOG_LOCAL0}, {"local1", LOG_LOCAL1}, {"local2", LOG_LOCAL2}, {"local3", LOG_LOCAL3},
+		{"local4", LOG_LOCAL4}, {"local5", LOG_LOCAL5}, {"local6", LOG_LOCAL6}, {"local7", LOG_LOCAL7}};
+	struct str name = r->cfg->main.syslog_facility.text;
+	r->cfg->syslog_facility = LOG_MAIL;
+	if (name.len == 0)
+		return true;
+	for (size_t i = 0; i < countof(known); i++)
+		if (str_eqc(name, known[i].name)) {
+			r->cfg->syslog_facility = known[i].facility;
+			return true;
+		}
+	return config_error(r->why, "failed to interpret syslog_facility \"%.*s\"", STR_ARG(name));
+}
+
 bool config_facts(struct reading *r)
 {
 	struct config *c = r->cfg;
@@ -85,9 +171,9 @@ bool config_facts(struct reading *r)
 	c->primary_hostname = m->primary_hostname.text.len ? m->primary_hostname.text : this_host(c->arena);
 	c->qualify_domain = main_text(&m->qualify_domain, c->primary_hostname);
 	c->qualify_recipient = main_text(&m->qualify_recipient, c->qualify_domain);
-	c->spool_directory = main_text(&m->spool_directory, STR(EXIMIUS_SPOOL_DIRECTORY));
-	if (!expanded(r, "spool_directory", &c->spool_directory))
-		return false;
+	if (m->smtp_accept_max == 0 && (m->smtp_accept_queue > 0 || m->smtp_accept_max_per_host.text.len > 0))
+		return config_error(r->why, "smtp_accept_max must be set if smtp_accept_queue or smtp_accept_max_per_host is set");
 	log_selector_default(c->log_selector);
-	return log_selector_parse(m->log_selector.text, c->log_selector, r->why);
+	return paths(r) && localhost_number(r) && syslog_facility(r) &&
+	    log_selector_parse(m->log_selector.text, c->log_selector, r->why);
 }

@@ -91,6 +91,7 @@ static bool physical(struct lines *l, struct str *ret)
 	const char *nl = memchr(rest.p, '\n', rest.len);
 	struct str line = str_sub(rest, 0, nl ? (size_t)(nl - rest.p) : rest.len);
 	o->pos += line.len + (nl ? 1 : 0);
+	l->total += line.len + 1;
 	o->line++;
 	l->file = o->name;
 	l->line = o->line;
@@ -241,6 +242,8 @@ static bool prepared(struct lines *l, bool continuing, struct str *line, bool *r
 	if (line->len == 0 || line->p[0] == '#')
 		return true;
 	struct str out = *line;
+	if (l->total + l->macros.produced > LIMIT_CONFIG_FILE)
+		return lines_error(l, "configuration too large: more than %u bytes with inclusions and macros", LIMIT_CONFIG_FILE);
 	bool replaced = macros_apply(&l->macros, *line, continuing ? 0 : macro_start(*line), &out);
 	if (out.len > LIMIT_CONFIG_LINE)
 		return lines_error(l, "line too long after macro replacement");

@@ -228,6 +228,7 @@ static bool replace_one(struct macros *m, const struct config_macro *c, struct s
 	if (sb.over) /* told by the caller, which knows the line */
 		sb_truncate(&sb, 0), sb.over = false, sb_fill(&sb, 'x', LIMIT_CONFIG_LINE + 1);
 	*line = sb_str(&sb);
+	m->produced += line->len;
 	return true;
 }
 

@@ -224,7 +224,7 @@ static void print_row(struct printing *p, const struct opt_row *row, const void 
 /* ---- main options ---- */
 
 /* Facts that were computed stand for options that are not set. */
-static bool computed(const struct config *c, const char *name, struct arena *a, struct str *ret)
+static bool computed(const struct config *c, const char *name, struct str *ret)
 {
 	const struct main_options *m = &c->main;
 	if (strcmp(name, "primary_hostname") == 0)
@@ -234,11 +234,11 @@ static bool computed(const struct config *c, const char *name, struct arena *a, 
 	else if (strcmp(name, "qualify_recipient") == 0)
 		*ret = c->qualify_recipient;
 	else if (strcmp(name, "log_file_path") == 0 && !m->log_file_path.text.len)
-		*ret = str_cat(a, c->spool_directory, STR("/log/%slog"));
+		*ret = c->log_file_path;
 	else if (strcmp(name, "pid_file_path") == 0 && !m->pid_file_path.text.len)
-		*ret = str_cat(a, c->spool_directory, STR("/exim-daemon.pid"));
+		*ret = c->pid_file_path;
 	else if (strcmp(name, "process_log_path") == 0 && !m->process_log_path.text.len)
-		*ret = str_cat(a, c->spool_directory, STR("/exim-process.info"));
+		*ret = c->process_log_path;
 	else
 		return false;
 	return true;
@@ -252,7 +252,7 @@ static void print_main(struct printing *p, const struct opt_row *row)
 	struct xuser user = {.set = true, .id = c->exim_uid}, group = {.set = true, .id = c->exim_gid};
 	struct opt_row plain = *row;
 	plain.offset = 0;
-	if ((!hidden || p->admin) && computed(c, row->name, p->out->arena, &fact))
+	if ((!hidden || p->admin) && computed(c, row->name, &fact))
 		print_pair(p, row->name, fact);
 	else if (strcmp(row->name, "exim_user") == 0)
 		print_row(p, &plain, &user, hidden);

@@ -442,26 +442,49 @@ static bool set_user(struct option_context *x, const struct opt_row *row, const 
 	return true;
 }
 
+/* Lists (manual 6.20): "<;" in front changes the separator, a doubled one stands for itself, an
+ * empty item at the end is none. */
+static char list_separator(struct str *list)
+{
+	*list = str_trim(*list);
+	if (list->len < 2 || list->p[0] != '<' || ch_alnum(list->p[1]))
+		return ':';
+	char sep = list->p[1];
+	*list = str_from(*list, 2);
+	return sep;
+}
+
+static bool list_item(struct arena *a, struct str *list, char sep, struct str *ret)
+{
+	struct strbuf item;
+	size_t i = 0;
+	if (str_trim(*list).len == 0)
+		return false;
+	sb_init(&item, a, list->len);
+	while (i < list->len) {
+		char c = list->p[i++];
+		if (c == sep) {
+			if (i >= list->len || list->p[i] != sep)
+				break;
+			i++;
+		}
+		sb_ch(&item, c);
+	}
+	*list = str_from(*list, i);
+	*ret = str_trim(sb_str(&item));
+	return true;
+}
+
 static bool set_ids(struct option_context *x, const struct opt_row *row, const struct opt_set *set, struct id_list *ret)
 {
 	struct str rest, item;
 	if (!option_string(x, set->written, set->rest, &rest) || !expand_now(x, set, &rest))
 		return false;
-	char sep = ':';
-	rest = str_trim(rest);
-	if (rest.len > 1 && rest.p[0] == '<' && !ch_alnum(rest.p[1])) { /* manual 6.20.1 */
-		sep = rest.p[1];
-		rest = str_from(rest, 2);
-	}
-	size_t most = 1;
-	for (size_t i = 0; i < rest.len; i++)
-		most += rest.p[i] == sep;
+	size_t most = rest.len / 2 + 1;
 	int32_t *id = arena_array_of(x->arena, most, int32_t), gid;
 	struct id_list list = {.id = id, .set = true};
-	while (str_is_set(rest) && rest.len > 0) {
-		item = str_trim(str_cut(rest, sep, &rest));
-		if (item.len == 0 && !str_is_set(rest))
-			break;
+	char sep = list_separator(&rest);
+	while (list_item(x->arena, &rest, sep, &item)) {
 		if (row->type == OPT_USERS ? !user_id(x, item, &id[list.count], &gid) : !group_id(x, item, &id[list.count]))
 			return false;
 		list.count++;

@@ -26,6 +26,19 @@ struct verify_answer {
 	struct str callout_address;
 	struct address *address;                /* as routed */
 };
+/* Route an address as the manual's 44.21 says, and call out if asked. The text that the caller may give the
+ * client and the log is in the answer. Nothing is remembered here but in the callout hints. Threads: owner. */
 enum verify_result verify_address(struct eval *ev, struct str address, const struct verify_opts *o, struct verify_answer *ret);
 /* -bv / -bt: print to out in Exim's form; exit codes as the manual's 5. */
 int verify_print(struct eval *ev, struct str address, bool as_sender, bool test_route, struct strbuf *out);
+
+/* --- Headers of the message (44.17); *ret_log says what is wrong. -------------------------------- */
+enum verify_result verify_header_syntax(struct eval *ev, struct str *ret_log);
+enum verify_result verify_header_names(struct eval *ev, struct str *ret_log);
+enum verify_result verify_not_blind(struct eval *ev, bool caseless, struct str *ret_log);
+/* Sender:, Reply-To: or From: has an address that verifies. */
+enum verify_result verify_header_sender(struct eval *ev, const struct verify_opts *o, struct verify_answer *ret);
+
+/* Is the HELO name the client's (manual 14, helo_verify_hosts)? Sets peer->helo_verified or
+ * helo_verify_failed; the name's addresses may be looked up. A local peer is always believed. */
+enum verify_result verify_helo(struct eval *ev);

@@ -116,6 +116,13 @@ static const struct {
 	{"hostlist a = b\nhide hostlist a = c\n", "2:duplicate name \"a\" for a named host list"},
 	{"foo = x : \\\n   q\\\n # comment\n  z\n", "4:main option \"foo\" unknown"},
 	{"host_lookup = x:\\\n  # comment\n\n q\n", "4:main option \"q\" unknown"},
+	{"trusted_users = root::mail\n", "1:user root:mail was not found"},
+	{"syslog_facility = foo\n", "-failed to interpret syslog_facility \"foo\""},
+	{"localhost_number = 3 x\n", "-localhost_number value is not a number: 3 x"},
+	{"localhost_number = 300\n", "-localhost_number is greater than the maximum allowed value (16)"},
+	{"exim_user = 1234\n", "-exim_user is set numerically, but exim_group is not set"},
+	{"smtp_accept_max = 0\nsmtp_accept_queue = 20\n",
+	    "-smtp_accept_max must be set if smtp_accept_queue or smtp_accept_max_per_host is set"},
 	{"perl_startup = do '/x'\n", "1:option \"perl_startup\" is not supported yet"},
 };
 
@@ -314,6 +321,34 @@ static void facts(void)
 	config_unref(c);
 }
 
+static void lists_of_users(void)
+{
+	struct why why;
+	struct config *c = load("trusted_users = root : 7:\nadmin_groups = <; root ; 9\nnever_users =\n", &why);
+	check_str(str_c(why.text), "");
+	if (!c)
+		return;
+	check_int(c->main.trusted_users.count, 2);
+	check_int(c->main.trusted_users.id[1], 7);
+	check_int(c->main.admin_groups.count, 2);
+	check_int(c->main.admin_groups.id[1], 9);
+	check(c->main.never_users.set && c->main.never_users.count == 0 && !c->main.trusted_groups.set);
+	config_unref(c);
+}
+
+static void log_paths(void)
+{
+	struct why why;
+	check(!load("log_file_path = foo\n", &why));
+	check_str(str_c(why.text), "log_file_path \"foo\" does not contain \"%s\"");
+	check(!load("log_file_path = /a/%s/%s\n", &why));
+	check_str(str_c(why.text), "log_file_path \"/a/%s/%s\" contains unexpected \"%\" character");
+	struct config *c = load("log_file_path = syslog : /a/%slog-%D :\nlocalhost_number = 11\n", &why);
+	check_str(str_c(why.text), "");
+	check_int(c->localhost_number, 11);
+	config_unref(c);
+}
+
 static void refused_options_load_when_harmless(void)
 {
 	struct why why;
@@ -370,6 +405,7 @@ static void rows_are_sorted_and_their_defaults_read(void)
 TEST_MAIN({"mistakes are told in Exim's words", mistakes_are_told_in_exims_words},
     {"strings, macros and conditions", strings_macros_and_conditions}, {"numbers and times", numbers_and_times},
     {"drivers and their options", drivers_and_their_options}, {"sections of other rooms", sections_of_other_rooms},
-    {"facts", facts}, {"refused options load when harmless", refused_options_load_when_harmless},
+    {"facts", facts}, {"lists of users", lists_of_users}, {"log paths", log_paths},
+    {"refused options load when harmless", refused_options_load_when_harmless},
     {"macros of the command line win", macros_of_the_command_line_win}, {"snapshots are counted", snapshots_are_counted},
     {"rows are sorted and their defaults read", rows_are_sorted_and_their_defaults_read})
