@@ -33,6 +33,7 @@ install: all
 
 lint:
 	tools/check-layers
+	tools/check-options
 clean:
 	rm -rf build build-san build-tsan build-fuzz
 

@@ -30,8 +30,12 @@ bool config_files_split(struct config_files *files, struct str text, struct str 
 
 /* ---- macros (config/macro.c, manual 6.4 to 6.9) ---- */
 
+struct macro_pairs {
+	uint64_t bit[16];
+};
 struct macros {
 	struct arena *arena;
+	struct macro_pairs predefined; /* second and third byte of all predefined names */
 	const struct config_schema *schema;
 	struct config_macro *first, **tail;
 	unsigned count;

@@ -10,6 +10,29 @@
 
 #include "base/banned.h"
 
+/* Pairs of bytes: those that occur in a line, so that a macro whose first pair does not is passed
+ * over; and those that stand behind the underscore of predefined names. */
+static unsigned pair_of(char a, char b)
+{
+	return ((unsigned)(unsigned char)a * 31u + (unsigned char)b) & 1023u;
+}
+static void pairs_add(struct macro_pairs *p, char a, char b)
+{
+	unsigned h = pair_of(a, b);
+	p->bit[h / 64] |= 1ull << (h % 64);
+}
+static bool pairs_has(const struct macro_pairs *p, char a, char b)
+{
+	unsigned h = pair_of(a, b);
+	return p->bit[h / 64] >> (h % 64) & 1;
+}
+static void pairs_of(struct str s, struct macro_pairs *p)
+{
+	memset(p, 0, sizeof *p);
+	for (size_t i = 0; i + 1 < s.len; i++)
+		pairs_add(p, s.p[i], s.p[i + 1]);
+}
+
 /* ---- predefined ---- */
 
 /* Is `name` (upper case) that of a row? */
@@ -133,9 +156,19 @@ static size_t predefined_at(const struct config_schema *schema, struct str line,
 	return 0;
 }
 
-static bool may_begin_predefined(struct str line, size_t i)
+static bool may_begin_predefined(const struct macros *m, struct str line, size_t i)
 {
-	return line.p[i] == '_' && i + 1 < line.len && ch_upper(line.p[i + 1]);
+	return line.p[i] == '_' && i + 2 < line.len && ch_upper(line.p[i + 1]) && pairs_has(&m->predefined, line.p[i + 1], line.p[i + 2]);
+}
+
+static void learn_predefined(struct macros *m)
+{
+	static const char *const classes[] = {"_LOG_", "_OPT_", "_DRIVER_"};
+	for (size_t i = 0; i < countof(classes); i++)
+		pairs_add(&m->predefined, classes[i][1], classes[i][2]);
+	for (const char *const *h = m->schema ? m->schema->have_macros : NULL; h && *h; h++)
+		if ((*h)[0] && (*h)[1])
+			pairs_add(&m->predefined, (*h)[1], (*h)[2]);
 }
 
 static bool apply_predefined(struct macros *m, struct str *line, size_t from)
@@ -145,7 +178,7 @@ static bool apply_predefined(struct macros *m, struct str *line, size_t from)
 	size_t done = 0;
 	for (size_t i = from; i < line->len; i++) {
 		struct str value;
-		size_t n = may_begin_predefined(*line, i) ? predefined_at(m->schema, *line, i, &value) : 0;
+		size_t n = may_begin_predefined(m, *line, i) ? predefined_at(m->schema, *line, i, &value) : 0;
 		if (n == 0)
 			continue;
 		if (!any)
@@ -179,34 +212,11 @@ void macros_init(struct macros *m, struct arena *a, const struct config_source *
 {
 	*m = (struct macros){.arena = a, .schema = src ? src->schema : NULL};
 	m->tail = &m->first;
+	learn_predefined(m);
 	for (const char *const *d = src ? src->defines : NULL; d && *d; d++) {
 		struct str value, name = str_trim(str_cut(str_dup(a, str_c(*d)), '=', &value));
 		append(m, name, str_is_set(value) ? str_trim(value) : STR(""), true);
 	}
-}
-
-/* Which pairs of bytes occur in a line: a macro whose first pair does not is passed over. */
-struct pairs {
-	uint64_t bit[16];
-};
-static unsigned pair_of(char a, char b)
-{
-	return ((unsigned)(unsigned char)a * 31u + (unsigned char)b) & 1023u;
-}
-static void pairs_of(struct str s, struct pairs *p)
-{
-	memset(p, 0, sizeof *p);
-	for (size_t i = 0; i + 1 < s.len; i++) {
-		unsigned h = pair_of(s.p[i], s.p[i + 1]);
-		p->bit[h / 64] |= 1ull << (h % 64);
-	}
-}
-static bool pairs_have(const struct pairs *p, struct str name)
-{
-	if (name.len < 2)
-		return true;
-	unsigned h = pair_of(name.p[0], name.p[1]);
-	return p->bit[h / 64] >> (h % 64) & 1;
 }
 
 static bool replace_one(struct macros *m, const struct config_macro *c, struct str *line, size_t from)
@@ -241,10 +251,10 @@ bool macros_apply(struct macros *m, struct str line, size_t from, struct str *re
 	if (!capital)
 		return false;
 	bool any = apply_predefined(m, ret, from);
-	struct pairs pairs;
+	struct macro_pairs pairs;
 	pairs_of(*ret, &pairs);
 	for (const struct config_macro *c = m->first; c; c = c->next) {
-		if (!pairs_have(&pairs, c->name) || !replace_one(m, c, ret, from))
+		if ((c->name.len > 1 && !pairs_has(&pairs, c->name.p[0], c->name.p[1])) || !replace_one(m, c, ret, from))
 			continue;
 		any = true;
 		if (ret->len > LIMIT_CONFIG_LINE)
@@ -259,7 +269,7 @@ static struct str part_of(struct macros *m, struct str name)
 {
 	struct str value;
 	for (size_t i = 0; i < name.len; i++) {
-		size_t n = may_begin_predefined(name, i) ? predefined_at(m->schema, name, i, &value) : 0;
+		size_t n = may_begin_predefined(m, name, i) ? predefined_at(m->schema, name, i, &value) : 0;
 		if (n)
 			return str_sub(name, i, n);
 	}
