@@ -7,6 +7,8 @@
 #include "base/env.h"
 #include "base/status.h"
 
+/* Open, or make with `create`. A file that cannot be used is set aside as hints.mdb.broken. Once a
+ * boot it forks a child that checks the file: open before the sandbox. Once a process. */
 struct hints *hints_open(const char *dir, bool create, struct why *why);
 void hints_close(struct hints *h);
 
@@ -18,7 +20,7 @@ enum status hints_del(struct hints *h, const char *db, struct str key);
  * fn gets the old value (unset if none); sets *ret_new (unset = delete); false = leave as it is. */
 typedef bool (*hints_fn)(void *arg, struct arena *a, struct str old, struct str *ret_new);
 enum status hints_update(struct hints *h, const char *db, struct str key, hints_fn fn, void *arg);
-/* Walk all in key order; stops when fn returns false. */
+/* Walk all in key order; stops when fn returns false. fn must not call hints_* itself: collect first. */
 enum status hints_each(struct hints *h, const char *db, bool (*fn)(void *arg, struct str key, struct str value), void *arg);
 /* Names of the databases that exist. */
 enum status hints_list(struct hints *h, struct arena *a, struct str **ret_names, size_t *ret_count);
