@@ -13,14 +13,24 @@ BUILD := build-tsan
 MESON_ARGS += -Db_sanitize=thread -Db_lundef=false -Dwerror=true
 endif
 
-.PHONY: all deps run check quick unit suite scenario bench fuzz install clean lint
+.PHONY: all deps run check unit suite scenario bench fuzz install clean lint
 
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
 
-$(BUILD)/build.ninja: meson.build
+$(BUILD)/build.ninja:
 	@command -v meson >/dev/null || { echo "meson is missing: run 'make deps' as root first"; exit 1; }
 	meson setup $(BUILD) $(MESON_ARGS)
+
+# A local demo: a daemon, a name server, a host that takes mail; five messages, with the log.
+run: deps
+	$(MAKE) all
+	tools/demo
+
+# Everything that is tested, on a machine with nothing preinstalled.
+check: deps
+	$(MAKE) all
+	tools/check
 
 deps:
 	tools/install-deps
@@ -28,12 +38,23 @@ deps:
 unit: all
 	meson test -C $(BUILD) --print-errorlogs
 
+scenario: all
+	/usr/bin/python3 -m pytest -q tests/scenario
+
+# Exim's own test suite, all of it; `make check` runs the numbers of tests/suite-passing.txt.
+suite: all
+	../shared/conformance/exim-suite/run --binary $(BUILD)/eximius --utils tools/suite-utils --jobs 4 --table
+
+# Beside Debian's Exim and Postfix, on the same durability; prints ratios.
+bench: deps all
+	bench/run
+
 install: all
 	DESTDIR=$(DESTDIR) meson install -C $(BUILD)
 
-lint:
-	tools/check-layers
-	tools/check-options
+lint: all
+	tools/check lint
+
 clean:
 	rm -rf build build-san build-tsan build-fuzz
 

@@ -26,6 +26,8 @@ struct index_entry {
 	bool is_new;            /* no attempt yet: comes first, in order of arrival */
 	bool asked;             /* -M, -R, ...: comes before all others */
 	bool removed;           /* index_remove while running: gone when it is done */
+	uint32_t flags;         /* the scheduler's: how the next attempt is to be made */
+	void *owner;            /* the scheduler's: who asked (a queue run), or NULL */
 	struct list link;       /* in a FIFO; else alone */
 };
 

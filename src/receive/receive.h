@@ -38,6 +38,11 @@ struct receive_session *receive_session_new(struct stream *s, const struct recei
 enum smtp_run receive_session_start(struct receive_session *rs);
 /* Bytes are there (or the park deadline passed: timed_out). */
 enum smtp_run receive_session_resume(struct receive_session *rs, bool timed_out);
+/* Another pool thread takes the session up: its env replaces the one it was made with. Nothing of
+ * an env may be kept in a session that parks. */
+void receive_session_use_env(struct receive_session *rs, struct env *env);
+/* -bs, -bS: the status the command ends with (manual 5). */
+int receive_session_exit_status(const struct receive_session *rs);
 void receive_session_free(struct receive_session *rs);
 int64_t receive_session_park_ms(const struct receive_session *rs);
 size_t receive_session_footprint(const struct receive_session *rs);

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Runs in a receiver, one pool thread a submission (local callers are few and send at once). The
+ * caller's uid and gid come from the kernel; trust is judged by the configuration; texts are
+ * tainted. Nothing of the caller's environment or descriptors reaches us. */
+#include "daemon/local_service.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/limits.h"
+#include "ipc/msg_submit.h"
+#include "base/banned.h"
+
+#define REQUEST_TIMEOUT_MS 60000
+
+struct service {
+	struct job job;
+	struct world *world;
+	struct lender *lender;
+	int fd;
+	void (*queued)(void *arg, const struct message *m, unsigned how);
+	void *queued_arg;
+	char deliver_mode;
+	struct config *config;
+};
+
+static void on_queued(void *arg, const struct message *m, unsigned how)
+{
+	struct service *s = arg;
+	if (s->deliver_mode == 'q')
+		how = (how & ~(unsigned)RECEIVE_DELIVER) | RECEIVE_QUEUE_ONLY;
+	else if (s->deliver_mode == 's')
+		how |= RECEIVE_QUEUE_SMTP;
+	s->queued(s->queued_arg, m, how);
+}
+
+static bool in_ids(const struct id_list *l, int32_t id)
+{
+	for (size_t i = 0; i < l->count; i++)
+		if (l->id[i] == id)
+			return true;
+	return false;
+}
+
+/* Manual 5.2, for a caller known by SO_PEERCRED and the group file. */
+static void judge(const struct config *cfg, struct local_caller *c, const char *login)
+{
+	bool self = c->uid == 0 || c->uid == cfg->exim_uid;
+	gid_t groups[256];
+	int n = (int)countof(groups);
+	c->trusted = self || in_ids(&cfg->main.trusted_users, c->uid);
+	c->admin = self;
+	if (!login || getgrouplist(login, (gid_t)c->gid, groups, &n) < 0)
+		return;
+	for (int i = 0; i < n; i++) {
+		c->trusted |= in_ids(&cfg->main.trusted_groups, (int32_t)groups[i]);
+		c->admin |= (int32_t)groups[i] == cfg->exim_gid || in_ids(&cfg->main.admin_groups, (int32_t)groups[i]);
+	}
+}
+
+static bool know_caller(struct service *s, struct arena *a, struct local_caller *c)
+{
+	struct ucred cred;
+	socklen_t n = sizeof cred;
+	if (getsockopt(s->fd, SOL_SOCKET, SO_PEERCRED, &cred, &n) < 0)
+		return false;
+	struct passwd pw, *found = NULL;
+	char buf[4096];
+	c->uid = (int32_t)cred.uid;
+	c->gid = (int32_t)cred.gid;
+	if (getpwuid_r(cred.uid, &pw, buf, sizeof buf, &found) == 0 && found) {
+		c->login = str_dup(a, str_c(pw.pw_name));
+		c->gecos = str_dup(a, str_c(pw.pw_gecos));
+	} else
+		c->login = str_printf(a, "uid%d", (int)cred.uid);
+	judge(s->config, c, found ? c->login.p : NULL);
+	return true;
+}
+
+static void fill_caller(struct local_caller *c, const struct msg_submit *m)
+{
+	c->cwd = m->cwd;
+	c->sender = m->sender;
+	c->sender_given = m->sender_given;
+	c->full_name = m->full_name;
+	c->dot_ends = m->dot_ends;
+	c->extract_recipients = m->extract;
+	c->error_mode = (char)m->error_mode;
+	c->deliver_mode = m->deliver_mode;
+	c->no_delivery = m->no_delivery;
+	c->queue_name = m->queue;
+	if (!c->trusted)
+		return;
+	c->protocol = m->protocol;
+	c->ident = m->ident;
+	c->host_name = m->host_name;
+	c->host_address = m->host_address;
+	c->host_port = (int)m->host_port;
+	c->interface_address = m->interface_address;
+	c->interface_port = (int)m->interface_port;
+	c->auth_id = m->auth_id;
+	c->auth_name = m->auth_name;
+	c->auth_sender = m->auth_sender;
+}
+
+static bool read_request(struct stream *st, struct arena *a, struct msg_submit *ret)
+{
+	uint8_t head[4];
+	if (stream_read(st, head, sizeof head) != ST_OK)
+		return false;
+	uint32_t n = (uint32_t)head[0] << 24 | (uint32_t)head[1] << 16 | (uint32_t)head[2] << 8 | head[3];
+	if (n == 0 || n > SUBMIT_REQUEST_MAX)
+		return false;
+	char *p = arena_alloc(a, n);
+	return stream_read(st, p, n) == ST_OK && msg_submit_get(str_n(p, n), ret);
+}
+
+static struct str read_back(struct arena *a, int fd)
+{
+	off_t n = lseek(fd, 0, SEEK_END);
+	if (n <= 0 || n > (off_t)LIMIT_IPC_FRAME)
+		return STR("");
+	char *p = arena_alloc(a, (size_t)n);
+	ssize_t got = pread(fd, p, (size_t)n, 0);
+	return str_n(p, got > 0 ? (size_t)got : 0);
+}
+
+static void take_message(struct stream *st, struct arena *a, const struct receive_opts *o, const struct msg_submit *m)
+{
+	int err = memfd_create("submit-errors", MFD_CLOEXEC);
+	struct receive_result r = receive_local(o, st, err, m->recipient, m->recipients);
+	struct strbuf sb;
+	sb_init(&sb, a, LIMIT_IPC_FRAME + 4096);
+	msg_submit_reply_put(&sb, &(struct msg_submit_reply){.exit_status = (uint32_t)r.exit_status,
+	    .id = str_c(r.id), .error_text = err >= 0 ? read_back(a, err) : STR("")});
+	struct str text = sb_str(&sb);
+	uint8_t head[4] = {(uint8_t)(text.len >> 24), (uint8_t)(text.len >> 16), (uint8_t)(text.len >> 8), (uint8_t)text.len};
+	if (stream_write(st, head, sizeof head) == ST_OK && stream_put(st, text) == ST_OK)
+		(void)!stream_flush(st);
+	if (err >= 0)
+		close(err);
+}
+
+static void run_session(struct stream *st, const struct receive_opts *o)
+{
+	struct receive_session *rs = receive_session_new(st, o);
+	enum smtp_run run = receive_session_start(rs);
+	while (run == SMTP_PARK) {
+		int64_t ms = receive_session_park_ms(rs);
+		enum status ready = stream_wait(st, ms);
+		run = receive_session_resume(rs, ready == ST_TIMEOUT);
+	}
+	receive_session_free(rs);
+}
+
+static void serve(struct service *s, struct env *env, struct arena *a)
+{
+	struct stream *st = stream_new(s->fd, s->fd);
+	struct msg_submit *m = arena_new_of(a, struct msg_submit);
+	struct local_caller caller = {0};
+	stream_set_timeout(st, REQUEST_TIMEOUT_MS);
+	if (!know_caller(s, a, &caller) || !read_request(st, a, m)) {
+		stream_drop(st);
+		return;
+	}
+	fill_caller(&caller, m);
+	s->deliver_mode = (char)m->deliver_mode;
+	struct receive_opts o = {.config = s->config,
+	    .env = env,
+	    .spool = s->world->spool,
+	    .sink = {.queued = on_queued, .arg = s},
+	    .local = true,
+	    .batch = m->kind == SUBMIT_BATCH,
+	    .sender_host_address = caller.host_address,
+	    .sender_host_port = caller.host_port,
+	    .interface_address = caller.interface_address,
+	    .interface_port = caller.interface_port,
+	    .caller = &caller};
+	if (m->kind != SUBMIT_MESSAGE) {
+		run_session(st, &o); /* closes the stream */
+		return;
+	}
+	take_message(st, a, &o, m);
+	stream_close(st);
+}
+
+static void service_run(struct job *j)
+{
+	struct service *s = container_of(j, struct service, job);
+	struct env *env = lender_take(s->lender);
+	struct arena *a = arena_new("submit", LIMIT_ARENA_SESSION, 0, 0);
+	serve(s, env, a);
+	arena_free(a);
+	lender_give(s->lender, env);
+	config_unref(s->config);
+	free(s);
+}
+
+void local_service_new(struct world *w, struct config *config, struct pool *pool, struct lender *lender, int fd,
+    void (*queued)(void *arg, const struct message *m, unsigned how), void *arg)
+{
+	struct service *s = calloc(1, sizeof *s);
+	must(s != NULL);
+	*s = (struct service){.job = {.run = service_run},
+	    .world = w,
+	    .config = config,
+	    .lender = lender,
+	    .fd = fd,
+	    .queued = queued,
+	    .queued_arg = arg};
+	pool_submit(pool, &s->job);
+}
