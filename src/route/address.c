@@ -150,8 +150,13 @@ struct str address_for_log(struct arena *a, const struct address *ad, bool all_p
 {
 	const struct address *top = top_of(ad);
 	struct str own = ad->address;
-	if (ad->kind == ADDRESS_MAIL && ad->router && ad->transport && router_logs_as_local(ad->router))
-		own = addr_split(ad->address).local_part;
+	if (ad->kind == ADDRESS_MAIL && ad->router && ad->transport) { /* as the transport sees it */
+		own = str_cat(a, ad->view.local_part_prefix, ad->view.local_part, ad->view.local_part_suffix);
+		if (!router_logs_as_local(ad->router))
+			own = str_cat(a, own, STR("@"), ad->view.domain);
+	} else if (ad->kind != ADDRESS_MAIL && !str_empty(ad->file_name)) {
+		own = ad->file_name;
+	}
 	struct strbuf sb;
 	sb_init(&sb, a, LIMIT_LOG_LINE);
 	sb_add(&sb, own);

@@ -33,6 +33,11 @@ struct route_host {
 	const void *tlsa;       /* DANE rows */
 	size_t tlsa_count;
 	struct str certname;
+	/* What a delivery attempt found, for the retry records that deliver/ writes: set by the
+	 * transport when this host failed for now (0 = it did not). */
+	int basic_errno, more_errno;
+	struct str error;
+	bool message_error;     /* the failure is about this message, not about the host (4xx to MAIL, DATA) */
 };
 
 struct address;

@@ -39,6 +39,8 @@ struct route_job {
 	/* Asked before an address is routed (retry times, held domains); false: it has set state and
 	 * message, and the address goes to `deferred` or `failed`. NULL = no question. */
 	bool (*before)(struct route_job *job, struct address *ad); void *before_arg;
+	/* Told of each address as its routing ends, in the order in which that happens; NULL = nobody. */
+	void (*routed)(struct route_job *job, struct address *ad);
 	/* Send a short message of the system to `to` (syntax_errors_to); NULL = cannot. */
 	void (*send_note)(struct route_job *job, struct str to, struct str subject, struct str text); void *note_arg;
 	bool headers_changed;      /* a router rewrote header lines of the message */
@@ -57,7 +59,8 @@ extern const struct driver_family route_family;
 /* Route one address (preconditions, drivers, pass, more, unseen, self, redirections pushed to
  * job->new_addresses). The verdict is stored in the address's state/message too. */
 enum route_verdict route_address(struct route_job *job, struct address *ad);
-/* Route a list with all the children, until nothing is new; duplicates merged by `unique`. */
+/* Route a list with all the children, until nothing is new; duplicates merged by `unique`. The
+ * results stand on the job's lists, last one first, as Exim takes them for delivery. */
 void route_all(struct route_job *job, struct address *list);
 /* Address rewriting (manual 31): envelope and headers by "begin rewrite"; flags as there. */
 enum rewrite_where { REWRITE_TO = 1, REWRITE_FROM = 2, REWRITE_CC = 4, REWRITE_BCC = 8, REWRITE_REPLY_TO = 16, REWRITE_SENDER = 32, REWRITE_ENV_FROM = 64, REWRITE_ENV_TO = 128, REWRITE_SMTP = 256, REWRITE_TRANSPORT = 512 };

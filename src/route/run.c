@@ -292,41 +292,32 @@ enum route_verdict route_address(struct route_job *job, struct address *ad)
 }
 
 /* --- Lists of addresses ---------------------------------------------------------------------- */
-struct queue {
-	struct address *first, **tail;
-};
-static void queue_init(struct queue *q, struct address *first)
+/* Exim's order, seen from outside: in one pass over the new addresses pipes and files go to the
+ * transports' lists at once, the others are routed, last one first; what they generate makes the
+ * next pass. Results are put in front of their lists, and duplicates are looked for at the end, so
+ * that of two equal deliveries the one routed later is made (manual 3.11, 22.7). */
+#define GENERATED_MAX 200000
+
+static void put_front(struct address **list, struct address *ad)
 {
-	q->first = first;
-	for (q->tail = &q->first; *q->tail; q->tail = &(*q->tail)->next)
-		;
+	ad->next = *list;
+	*list = ad;
 }
-static void queue_put(struct queue *q, struct address *ad)
+
+static void sort_in(struct route_job *job, struct address *ad)
 {
 	ad->next = NULL;
-	*q->tail = ad;
-	q->tail = &ad->next;
-}
-
-struct sorter {
-	struct queue local, remote, failed, deferred, done;
-	struct map seen;
-};
-
-/* Manual 3.11, 22.7: one delivery for one name; -bt and verifying show all. */
-static bool is_duplicate(struct route_job *job, struct sorter *s, struct address *ad)
-{
-	if (job->purpose != ROUTE_DELIVER)
-		return false;
-	struct address *first = map_get(&s->seen, ad->unique);
-	if (!first) {
-		map_put(&s->seen, ad->unique, ad);
-		return false;
+	switch (ad->state) {
+	case ADDRESS_ROUTED: put_front(ad->transport && transport_is_local(ad->transport) ? &job->local : &job->remote, ad); break;
+	case ADDRESS_DISCARDED: put_front(&job->done, ad); break;
+	case ADDRESS_FAILED: put_front(&job->failed, ad); break;
+	case ADDRESS_DEFERRED: put_front(&job->deferred, ad); break;
+	case ADDRESS_NEW:
+	case ADDRESS_PARENT:
+	case ADDRESS_DELIVERED: break;
 	}
-	if (first == ad)
-		return false;
-	ad->dup_of = first;
-	return true;
+	if (job->routed)
+		job->routed(job, ad);
 }
 
 static bool done_before(struct route_job *job, struct address *ad)
@@ -334,72 +325,80 @@ static bool done_before(struct route_job *job, struct address *ad)
 	if (job->purpose != ROUTE_DELIVER || !job->message || !message_is_done(job->message, ad->unique))
 		return false;
 	ad->state = ADDRESS_DELIVERED;
+	ad->next = NULL;
 	return true;
 }
 
-static void sort_in(struct sorter *s, struct address *ad)
+static void route_next(struct route_job *job, struct address *ad)
 {
-	switch (ad->state) {
-	case ADDRESS_ROUTED:
-		queue_put(ad->transport && transport_is_local(ad->transport) ? &s->local : &s->remote, ad);
-		break;
-	case ADDRESS_DISCARDED: queue_put(&s->done, ad); break;
-	case ADDRESS_FAILED: queue_put(&s->failed, ad); break;
-	case ADDRESS_DEFERRED: queue_put(&s->deferred, ad); break;
-	case ADDRESS_NEW:
-	case ADDRESS_PARENT:
-	case ADDRESS_DELIVERED: ad->next = NULL; break;
-	}
-}
-
-static void route_next(struct route_job *job, struct sorter *s, struct address *ad)
-{
-	if (done_before(job, ad) || is_duplicate(job, s, ad))
-		return;
 	if (ad->state != ADDRESS_NEW)
-		return; /* routed by its parent's router, or with an address of the same domain */
+		return; /* routed with an address of the same domain */
 	if (ad->generation > LIMIT_ROUTE_DEPTH) {
 		route_defer(job, ad, "too many levels of redirection (%d)", LIMIT_ROUTE_DEPTH);
 		ad->state = ADDRESS_DEFERRED;
 		ad->special_freeze = true;
 		return;
 	}
-	if (job->before && !job->before(job, ad))
-		return;
-	route_address(job, ad);
+	if (!job->before || job->before(job, ad))
+		route_address(job, ad);
+}
+
+/* One pass; returns what it generated. */
+static struct address *route_pass(struct route_job *job, struct address *list, size_t *count)
+{
+	struct address *to_route = NULL, *made = NULL, **tail = &made, *next;
+	for (struct address *ad = list; ad; ad = next) {
+		next = ad->next;
+		if (done_before(job, ad))
+			continue;
+		if (ad->state == ADDRESS_NEW)
+			put_front(&to_route, ad);
+		else
+			sort_in(job, ad);
+	}
+	for (struct address *ad = to_route; ad; ad = next) {
+		job->new_addresses = NULL;
+		route_next(job, ad); /* ad->next still leads to the others: same_domain_copy_routing */
+		next = ad->next;
+		*tail = job->new_addresses;
+		for (; *tail; tail = &(*tail)->next)
+			(*count)++;
+		sort_in(job, ad);
+	}
+	job->new_addresses = NULL;
+	return made;
+}
+
+static void drop_duplicates(struct map *seen, struct address **list)
+{
+	for (struct address **at = list; *at;) {
+		struct address *ad = *at, *first = map_get(seen, ad->unique);
+		if (!first) {
+			map_put(seen, ad->unique, ad);
+			at = &ad->next;
+			continue;
+		}
+		ad->dup_of = first;
+		*at = ad->next;
+		ad->next = NULL;
+	}
 }
 
 void route_all(struct route_job *job, struct address *list)
 {
-	struct sorter s;
-	struct queue todo;
-	queue_init(&todo, list);
-	queue_init(&s.local, job->local);
-	queue_init(&s.remote, job->remote);
-	queue_init(&s.failed, job->failed);
-	queue_init(&s.deferred, job->deferred);
-	queue_init(&s.done, job->done);
-	map_init(&s.seen, job->arena, false);
-	while (todo.first) {
-		struct address *ad = todo.first;
-		job->new_addresses = NULL;
-		route_next(job, &s, ad); /* ad->next still leads to the others: same_domain_copy_routing */
-		todo.first = ad->next;
-		if (!todo.first)
-			todo.tail = &todo.first;
-		for (struct address *c = job->new_addresses, *next; c; c = next) {
-			next = c->next;
-			queue_put(&todo, c);
-		}
-		if (ad->dup_of)
-			ad->next = NULL;
-		else
-			sort_in(&s, ad);
+	size_t count = 0;
+	while (list && count <= GENERATED_MAX)
+		list = route_pass(job, list, &count);
+	for (struct address *next; list; list = next) {
+		next = list->next;
+		route_defer(job, list, "too many addresses are generated (more than %d)", GENERATED_MAX);
+		list->state = ADDRESS_DEFERRED;
+		sort_in(job, list);
 	}
-	job->new_addresses = NULL;
-	job->local = s.local.first;
-	job->remote = s.remote.first;
-	job->failed = s.failed.first;
-	job->deferred = s.deferred.first;
-	job->done = s.done.first;
+	if (job->purpose != ROUTE_DELIVER)
+		return; /* -bt and verifying show all */
+	struct map seen;
+	map_init(&seen, job->arena, false);
+	drop_duplicates(&seen, &job->local);
+	drop_duplicates(&seen, &job->remote);
 }

@@ -271,11 +271,6 @@ static void add_pipe_or_file(struct run *r, const struct redirect_item *it)
 		return child_fails(r, c, "delivery to file forbidden");
 	c->router = r->di;
 	c->state = ADDRESS_ROUTED;
-	if (str_eqc(it->text, "/dev/null")) { /* manual 22.6: needs no transport and no user */
-		c->bypassed = true;
-		c->state = ADDRESS_DISCARDED;
-		return;
-	}
 	const struct driver_instance *t = NULL;
 	job->eval->space[SPACE_ADDRESS] = &c->view;
 	enum route_verdict v = step_transport(job, r->di, option, name, c, &t);
@@ -288,7 +283,10 @@ static void add_pipe_or_file(struct run *r, const struct redirect_item *it)
 	c->transport = t;
 	if (t)
 		c->view.transport_name = t->name;
-	if (v == ROUTE_ACCEPT)
+	c->bypassed = v == ROUTE_ACCEPT && str_eqc(it->text, "/dev/null"); /* manual 22.6: no user is needed */
+	if (c->bypassed)
+		c->state = ADDRESS_DISCARDED;
+	else if (v == ROUTE_ACCEPT)
 		v = step_identity(job, r->di, c);
 	job->eval->space[SPACE_ADDRESS] = &r->ad->view;
 	if (v != ROUTE_ACCEPT)
