@@ -146,8 +146,12 @@ static void load_from_disk(struct config_files *files, struct config_file *file)
 static enum status load_main(struct config_files *files, const char *path, struct why *why)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	if (fd < 0)
-		return ST_ERRNO(errno);
+	if (fd < 0) {
+		int e = errno;
+		why_set(why, false, "failed to open configuration file %s: %s (euid=%d egid=%d)", path,
+		    status_text(ST_ERRNO(e)), (int)geteuid(), (int)getegid());
+		return ST_ERRNO(e);
+	}
 	struct stat st;
 	if (fstat(fd, &st) != 0 || !owner_ok(&st, files->src)) {
 		close(fd);
@@ -179,26 +183,14 @@ static struct str paths_text(struct arena *a, const char *const *paths)
 static enum status open_first(struct config_files *files, struct why *why)
 {
 	const char *const *paths = files->src->paths;
-	enum status st = ST_ERRNO(ENOENT);
 	for (size_t i = 0; paths[i]; i++) {
-		if (paths[i][0] != '/') {
-			why_set(why, false, "-C argument %s is not an absolute path", paths[i]);
-			return ST_ERRNO(EINVAL);
-		}
-		why_set(why, false, "%s", "");
-		st = load_main(files, paths[i], why);
-		if (st != ST_ERRNO(ENOENT) && st != ST_ERRNO(ENOTDIR)) {
-			if (st != ST_OK && why && !why->text[0])
-				why_set(why, false, "failed to open configuration file %s: %s", paths[i], status_text(st));
+		enum status st = load_main(files, paths[i], why);
+		if (st != ST_ERRNO(ENOENT) && st != ST_ERRNO(ENOTDIR))
 			return st;
-		}
 	}
 	struct str tried = paths_text(files->arena, paths);
-	if (paths[0] && paths[1])
-		why_set(why, false, "none of the configuration files specified with -C (or built in) exist: %.*s", STR_ARG(tried));
-	else
-		why_set(why, false, "failed to open configuration file %.*s: %s", STR_ARG(tried), status_text(st));
-	return st;
+	why_set(why, false, "non-existent configuration file(s): %.*s", STR_ARG(tried));
+	return ST_ERRNO(ENOENT);
 }
 
 static struct str bundle(struct config_files *files, struct arena *a)

@@ -215,7 +215,7 @@ void macros_init(struct macros *m, struct arena *a, const struct config_source *
 	learn_predefined(m);
 	for (const char *const *d = src ? src->defines : NULL; d && *d; d++) {
 		struct str value, name = str_trim(str_cut(str_dup(a, str_c(*d)), '=', &value));
-		append(m, name, str_is_set(value) ? str_trim(value) : STR(""), true);
+		append(m, name, str_is_set(value) ? str_ltrim(value) : STR(""), true);
 	}
 }
 

@@ -95,12 +95,14 @@ static void print_times(struct strbuf *out, const struct time_list *l)
 
 static void print_id(struct strbuf *out, int32_t id, bool group)
 {
-	const struct passwd *pw = group ? NULL : getpwuid((uid_t)id);
-	const struct group *gr = group ? getgrgid((gid_t)id) : NULL;
-	if (pw)
-		sb_addc(out, pw->pw_name);
-	else if (gr)
-		sb_addc(out, gr->gr_name);
+	enum { ROOM = 65536 };
+	char *buf = arena_alloc(out->arena, ROOM);
+	struct passwd pw, *user = NULL;
+	struct group gr, *found = NULL;
+	if (!group && getpwuid_r((uid_t)id, &pw, buf, ROOM, &user) == 0 && user)
+		sb_addc(out, user->pw_name);
+	else if (group && getgrgid_r((gid_t)id, &gr, buf, ROOM, &found) == 0 && found)
+		sb_addc(out, found->gr_name);
 	else
 		sb_printf(out, "%d", id);
 }

@@ -368,7 +368,7 @@ static void macros_of_the_command_line_win(void)
 	struct env env;
 	struct why why = {0};
 	test_env(&env);
-	static const char *const defines[] = {"AX=2", "BX", NULL};
+	static const char *const defines[] = {"AX= 2", "BX", NULL};
 	struct config_source src = {.defines = defines};
 	struct config *c = config_parse(&fake_schema, &env, STR("AX=1\nAX==4\nBX=3\ntimezone=AX-BX-"), STR("/x"), &src, &why);
 	check_str(c->main.timezone.text, "2--");
