@@ -26,6 +26,7 @@
 #define LIMIT_LOOKUP_VALUE (4u << 20)
 #define LIMIT_LIST_DEPTH 20              /* named lists inside named lists */
 #define LIMIT_ROUTE_DEPTH 100            /* generations of one address through redirect */
+#define LIMIT_ENVELOPE (64u << 20)       /* an envelope as text: mailstore, batched SMTP */
 #define LIMIT_ARENA_SESSION (64u << 20)
 #define LIMIT_ARENA_MESSAGE (512u << 20)
 #define LIMIT_ARENA_CONFIG (1u << 30)

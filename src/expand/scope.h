@@ -37,6 +37,7 @@ struct addr_view {
 	struct str address; /* whole, $... of events */
 	struct map *router_vars; /* r_NAME -> struct str * */
 	int64_t uid, gid; /* $local_user_uid; -1 unset */
+	int64_t inode; struct str mailstore_basename; /* appendfile, while it names a file */
 	bool verify;
 	struct str verify_mode; /* "", "R", "S" */
 };

@@ -37,7 +37,7 @@ enum delivery_errno {
 	DERR_FILTER_FAIL = -24,
 	DERR_CHOWNFAIL = -25,
 	DERR_PIPEFAIL = -26,
-	DERR_CALLOUTDEFER = -27,
+	DERR_EXPANDFAIL = -27,    /* while the message was written */
 	DERR_UIDFAIL = -28,
 	DERR_NEVERUSERS = -29,
 	DERR_BADTRANSPORT = -30,

@@ -23,6 +23,23 @@ void result_done(struct delivery *d);
 /* Defer, and freeze the message for a person to look. */
 void result_freeze(struct delivery *d, int err, const char *fmt, ...) printf_like(3, 4);
 
+/* One entry for the log, with the message's id; in the child it travels back with the results. */
+void delivery_log(struct delivery *d, unsigned where, const char *fmt, ...) printf_like(3, 4);
+/* What expansions see: the message, its sender's connection, the one address, or of several what
+ * they have in common (manual 23.4). `common` is filled and must live as long as d. */
+void delivery_views(struct delivery *d, struct addr_view *common);
+
+/* ---- messages that a transport sends (transport/submit.c) ---- */
+struct submission {
+	struct str text;      /* header lines, an empty line, body; recipients are those of To:, Cc:, Bcc: */
+	bool from_default;    /* From: Mail Delivery System where the text has none */
+	struct str references_id; /* R= of the log: the message that caused it */
+};
+/* False: logged. In the child it is only noted down; the parent sends it. */
+bool delivery_submit(struct delivery *d, const struct submission *s);
+void submission_pack(struct strbuf *sb, const struct submission *s);
+void submissions_send(struct delivery *d, struct str packed);
+
 /* ---- options (transport/option.c) ---- */
 /* Expand an option; `what` as in Exim's texts: "file or directory name". False: all addresses were
  * deferred with the text. A forced failure counts as one too. */

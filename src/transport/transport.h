@@ -37,7 +37,11 @@ struct delivery {
 	bool shadow;                   /* runs as another transport's shadow */
 	/* What the driver's prepare expanded in the parent, for its run in the child (quota: manual 26). */
 	struct str prepared[TRANSPORT_PREPARED];
-	int64_t transport_start_us;
+	int64_t start_us;              /* when the transport began: QT, DT of the log */
+	/* In the child: log entries and messages to be sent (autoreply, quota warnings) travel with the reply. */
+	struct strbuf *log_to, *submit_to;
+	struct spool *spool;           /* where such messages go; NULL = none can be sent */
+	void (*submitted)(struct delivery *d, const struct message *m); /* told of each; may be NULL */
 	void (*event)(struct delivery *d, const char *name, struct str data);
 	/* Set the status of each host by its retry record: HOST_USABLE, HOST_UNUSABLE_RETRY (time not
 	 * reached) or HOST_UNUSABLE_EXPIRED (nor that, and failing past the last cutoff). A remote
@@ -57,6 +61,9 @@ struct transport_driver {
 	bool (*as_creator)(const struct driver_instance *di);
 	/* How many addresses go together, and the batch_id option; NULL: transport_max_rcpt says. */
 	int (*batch)(const struct driver_instance *di, const struct xstr **ret_batch_id);
+	/* For remote drivers: most addresses of a run (0 = no limit); whether two may go together. */
+	int (*max_rcpt)(const struct driver_instance *di, struct eval *ev);
+	bool (*can_share)(const struct driver_instance *di, struct eval *ev, const struct address *a, const struct address *b);
 	/* Most time a local run may take, in ms; 0 = no limit. NULL: ten minutes. */
 	int64_t (*time_limit_ms)(const struct driver_instance *di);
 	bool interactive; /* speaks to a server: umask and files do not matter */
@@ -85,7 +92,8 @@ struct message_output {
 	int lines;        /* LFs among them */
 	const char *const *filter; /* transport_filter: argv, NULL = none (transport_filter_argv) */
 };
-enum output_flags { OUT_CRLF = 1, OUT_NO_HEADERS = 2, OUT_NO_BODY = 4, OUT_ENVELOPE_TO = 8, OUT_DELIVERY_DATE = 16, OUT_RETURN_PATH = 32 };
+enum output_flags { OUT_CRLF = 1, OUT_NO_HEADERS = 2, OUT_NO_BODY = 4, OUT_ENVELOPE_TO = 8, OUT_DELIVERY_DATE = 16, OUT_RETURN_PATH = 32,
+	OUT_RAW = 64 /* line ends as they are stored: the caller converts them */ };
 /* The flags that the generic options of d's transport ask for. */
 unsigned transport_output_flags(const struct delivery *d);
 /* One pass over headers and body. false: why->errnum is the errno of a failed read or write, or 0. */
@@ -98,6 +106,8 @@ struct str transport_headers_text(struct delivery *d, unsigned flags, struct why
 struct conn_pool *conn_pool_new(struct env *env, unsigned max_idle, int64_t idle_ms);
 void conn_pool_free(struct conn_pool *p);
 void conn_pool_tidy(struct conn_pool *p);
+/* $inode, $mailstore_basename. */
+extern const struct expand_var transport_vars[];
 bool transport_compile(struct config *cfg, struct env *env, struct why *why);
 /* How many addresses one run may take, and whether two addresses may share it (manual 25, 30 multi_domain, batch_id). */
 int transport_max_rcpt(const struct driver_instance *t, struct eval *ev);
