@@ -148,6 +148,8 @@ struct config *config_parse(const struct config_schema *schema, struct env *env,
  * text" (file NULL: without the place) and return false. A hook's text that does not begin with
  * "Exim configuration error" gets "Exim configuration error:\n  " in front. */
 bool config_error_at(struct why *why, const char *file, int line, const char *fmt, ...) printf_like(4, 5);
+/* For tests: are all tables of options sorted, without doubles, their defaults readable? */
+bool config_schema_check(const struct config_schema *schema, struct why *why);
 struct config *config_ref(struct config *c);
 void config_unref(struct config *c);
 
