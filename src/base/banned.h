@@ -7,6 +7,9 @@
 #include <string.h>
 #include <time.h>
 
+/* clang's fortified headers have these two as macros */
+#undef sprintf
+#undef vsprintf
 #pragma GCC poison strcpy strcat strncat sprintf vsprintf gets strtok
 #pragma GCC poison atoi atol atof
 #pragma GCC poison gmtime localtime ctime asctime

@@ -21,7 +21,7 @@ void sb_addn(struct strbuf *sb, const char *p, size_t len);
 void sb_ch(struct strbuf *sb, char c);
 void sb_fill(struct strbuf *sb, char c, size_t n);
 void sb_printf(struct strbuf *sb, const char *fmt, ...) printf_like(2, 3);
-void sb_vprintf(struct strbuf *sb, const char *fmt, va_list ap);
+void sb_vprintf(struct strbuf *sb, const char *fmt, va_list ap) printf_like(2, 0);
 void sb_truncate(struct strbuf *sb, size_t len);
 /* What it holds, NUL-terminated behind the end; stays valid until the next addition. */
 struct str sb_str(struct strbuf *sb);

@@ -122,7 +122,7 @@ static bool set_curve(SSL_CTX *ctx, struct arena *a, struct str curve, struct wh
 			sb_ch(&sb, ':');
 		sb_add(&sb, name);
 	}
-	if (SSL_CTX_set1_groups_list(ctx, sb_str(&sb).p) == 1)
+	if (SSL_CTX_set1_groups_list(ctx, str_cstr(a, sb_str(&sb))) == 1)
 		return true;
 	tls_why(why, "SSL_CTX_set1_groups_list");
 	return false;
