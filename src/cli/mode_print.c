@@ -20,7 +20,7 @@ static bool takes_name(struct str word)
 int mode_print(struct program *p)
 {
 	struct strbuf out, err;
-	bool ok = true;
+	bool ok = true; /* Exim: the last one decides the exit status */
 	sb_init(&out, p->arena, LIMIT_CONFIG_FILE);
 	sb_init(&err, p->arena, LIMIT_CONFIG_FILE);
 	const struct cli_args *args = p->args;
@@ -31,7 +31,7 @@ int mode_print(struct program *p)
 	for (size_t i = 0; i < args->args; i++) {
 		bool two = takes_name(args->arg[i]) && i + 1 < args->args;
 		struct str name = two ? args->arg[i + 1] : STR_NONE;
-		ok &= config_print(p->world.config, args->arg[i], name, p->id.admin, args->names_only, &out, &err);
+		ok = config_print(p->world.config, args->arg[i], name, p->id.admin, args->names_only, &out, &err);
 		i += two;
 	}
 	fwrite(sb_str(&out).p, 1, out.len, stdout);

@@ -83,6 +83,7 @@ bool program_load(struct program *p)
 	eximius_schema(&p->schema);
 	p->source.paths = p->args->config_paths;
 	p->source.defines = p->args->defines;
+	p->source.schema = &p->schema;
 	p->source.exim_uid = p->source.exim_gid = -1;
 	if (!parse(p, &why)) {
 		report_config_error(p, &why);

@@ -137,8 +137,8 @@ struct config_source {
 	int32_t exim_uid, exim_gid; /* allowed owners beside root, -1 none */
 	const struct config_schema *schema; /* its predefined macros; NULL: those of config/ alone */
 };
-/* Read main file and all includes into one text with marks of file and line (".file" lines), so
- * that another process can parse it without opening anything. Lives in `a`. */
+/* Read main file and all includes into one text that names each file and holds the -D too, so that
+ * another process can parse it without opening anything and without `src`. Lives in `a`. */
 must_check enum status config_gather(const struct config_source *src, struct arena *a, struct str *ret_text, struct str *ret_path, struct why *why);
 /* Parse, fill in defaults, check, compile, seal. NULL with a text in why in Exim's words
  * ("Exim configuration error in line 3 of /etc/exim.conf:\n  main option \"x\" unknown"). */

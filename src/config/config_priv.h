@@ -8,13 +8,15 @@
 enum config_file_state {
 	CONFIG_FILE_READ = 'f',
 	CONFIG_FILE_MISSING = 'n',
-	CONFIG_FILE_FAILED = 'e' /* text says why: told when the parser comes to it */
+	CONFIG_FILE_FAILED = 'e', /* text says why: told when the parser comes to it */
+	CONFIG_FILE_DEFINE = 'd'  /* no file: the path is a -D */
 };
 struct config_file {
 	struct str path, text;
 	enum config_file_state state;
 	struct config_file *next;
 };
+enum { CONFIG_DEFINES = 500 }; /* most -D of one command line */
 /* The files of one configuration; the first is the main file. */
 struct config_files {
 	struct config_file *first, *last;
@@ -22,6 +24,10 @@ struct config_files {
 	void (*load)(struct config_files *files, struct config_file *file);
 	const struct config_source *src;
 	struct arena *arena;
+	/* From a collected text: the -D that it was collected with, NULL-terminated. */
+	const char *defines[CONFIG_DEFINES + 1];
+	size_t define_count;
+	bool collected;
 };
 /* The file of that name, loaded if need be. */
 struct config_file *config_files_get(struct config_files *files, struct str path);

@@ -5,6 +5,8 @@
  *   "#eximius-configuration 1\n"
  *   then for each file  "f <bytes> <path>\n" <bytes> "\n"
  *   or, for an .include_if_exists that found nothing,  "n 0 <path>\n\n"
+ *   or, for one that could not be read,                "e <bytes> <path>\n" <why> "\n"
+ *   or, for a -D of the command line,                  "d 0 <name=value>\n\n"
  *
  * A process that has this text opens nothing: config_parse resolves inclusions from it. */
 #include "config/config_priv.h"
@@ -43,31 +45,49 @@ struct config_file *config_files_get(struct config_files *files, struct str path
 	return f;
 }
 
+/* One entry; false if it is malformed. */
+static bool split_one(struct config_files *files, struct rd *rd)
+{
+	struct config_file *f = arena_new_of(files->arena, struct config_file);
+	int kind = rd_byte(rd);
+	rd_expect(rd, ' ');
+	uint64_t len = rd_number(rd, LIMIT_CONFIG_FILE);
+	rd_expect(rd, ' ');
+	f->path = rd_until(rd, '\n');
+	rd_expect(rd, '\n');
+	f->text = rd_take(rd, (size_t)len);
+	rd_expect(rd, '\n');
+	if (rd->bad)
+		return false;
+	if (kind == CONFIG_FILE_DEFINE) {
+		if (files->define_count == CONFIG_DEFINES)
+			return false;
+		files->defines[files->define_count++] = str_cstr(files->arena, f->path);
+		return true;
+	}
+	if (kind != CONFIG_FILE_READ && kind != CONFIG_FILE_MISSING && kind != CONFIG_FILE_FAILED)
+		return false;
+	f->state = (enum config_file_state)kind;
+	files_add(files, f);
+	return true;
+}
+
 bool config_files_split(struct config_files *files, struct str text, struct str path, struct why *why)
 {
 	struct rd rd = rd_of(text);
-	if (!rd_accept_text(&rd, BUNDLE_MAGIC)) {
+	files->collected = rd_accept_text(&rd, BUNDLE_MAGIC);
+	if (!files->collected) {
 		struct config_file *f = arena_new_of(files->arena, struct config_file);
 		*f = (struct config_file){.path = str_dup(files->arena, path), .text = text, .state = CONFIG_FILE_READ};
 		files_add(files, f);
 		return true;
 	}
-	while (!rd_done(&rd)) {
-		struct config_file *f = arena_new_of(files->arena, struct config_file);
-		int kind = rd_byte(&rd);
-		rd_expect(&rd, ' ');
-		uint64_t len = rd_number(&rd, LIMIT_CONFIG_FILE);
-		rd_expect(&rd, ' ');
-		f->path = rd_until(&rd, '\n');
-		rd_expect(&rd, '\n');
-		f->text = rd_take(&rd, (size_t)len);
-		rd_expect(&rd, '\n');
-		if (rd.bad || (kind != CONFIG_FILE_READ && kind != CONFIG_FILE_MISSING && kind != CONFIG_FILE_FAILED))
+	while (!rd_done(&rd))
+		if (!split_one(files, &rd))
 			return config_error(why, "the collected configuration text is damaged");
-		f->state = (enum config_file_state)kind;
-		files_add(files, f);
-	}
-	return files->first != NULL || config_error(why, "the collected configuration text is empty");
+	if (!files->first || files->first->state != CONFIG_FILE_READ)
+		return config_error(why, "the collected configuration text is empty");
+	return true;
 }
 
 /* ---- from the disk ---- */
@@ -198,9 +218,13 @@ static struct str bundle(struct config_files *files, struct arena *a)
 	size_t total = sizeof BUNDLE_MAGIC;
 	for (struct config_file *f = files->first; f; f = f->next)
 		total += f->path.len + f->text.len + 32;
+	for (const char *const *d = files->src->defines; d && *d; d++)
+		total += strlen(*d) + 32;
 	struct strbuf sb;
 	sb_init(&sb, a, total);
 	sb_addc(&sb, BUNDLE_MAGIC);
+	for (const char *const *d = files->src->defines; d && *d; d++)
+		sb_printf(&sb, "%c 0 %s\n\n", CONFIG_FILE_DEFINE, *d);
 	for (struct config_file *f = files->first; f; f = f->next) {
 		sb_printf(&sb, "%c %u %.*s\n", (char)f->state, f->text.len, STR_ARG(f->path));
 		sb_add(&sb, f->text);
@@ -209,10 +233,21 @@ static struct str bundle(struct config_files *files, struct arena *a)
 	return sb_str(&sb);
 }
 
+static bool defines_ok(const struct config_source *src, struct why *why)
+{
+	size_t n = 0;
+	for (const char *const *d = src->defines; d && *d; d++)
+		if (++n > CONFIG_DEFINES || strchr(*d, '\n')) {
+			why_set(why, false, n > CONFIG_DEFINES ? "too many macros defined by -D" : "a macro defined by -D contains a newline");
+			return false;
+		}
+	return true;
+}
+
 enum status config_gather(const struct config_source *src, struct arena *a, struct str *ret_text, struct str *ret_path, struct why *why)
 {
 	struct config_files files = {.arena = a, .src = src, .load = load_from_disk};
-	enum status st = open_first(&files, why);
+	enum status st = defines_ok(src, why) ? open_first(&files, why) : ST_ERRNO(EINVAL);
 	if (st != ST_OK)
 		return st;
 	/* Walk the lines as the parser will: that finds what is included. Macros decide it. A mistake

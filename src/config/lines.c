@@ -228,7 +228,8 @@ static bool include(struct lines *l, struct str line, bool may_miss)
 	switch (file->state) {
 	case CONFIG_FILE_READ: return lines_open_file(l, file);
 	case CONFIG_FILE_FAILED: return lines_error(l, "%.*s", STR_ARG(file->text));
-	case CONFIG_FILE_MISSING: break;
+	case CONFIG_FILE_MISSING:
+	case CONFIG_FILE_DEFINE: break;
 	}
 	return may_miss || lines_error(l, "failed to open included configuration file %.*s", STR_ARG(name));
 }

@@ -120,8 +120,13 @@ struct config *config_parse(const struct config_schema *schema, struct env *env,
 	*r = (struct reading){.cfg = c, .env = env, .why = why ? why : &own};
 	c->schema = schema ? schema : &nothing;
 	c->path = str_dup(c->arena, path);
-	struct config_files files = {.arena = c->arena, .src = &with_schema};
-	if (!config_files_split(&files, str_dup(c->arena, text), c->path, r->why) || !read_all(r, &files, &with_schema)) {
+	struct config_files *files = arena_new_of(c->arena, struct config_files);
+	files->arena = c->arena;
+	files->src = &with_schema;
+	bool ok = config_files_split(files, str_dup(c->arena, text), c->path, r->why);
+	if (files->collected)
+		with_schema.defines = files->defines;
+	if (!ok || !read_all(r, files, &with_schema)) {
 		snapshot_free(c);
 		return NULL;
 	}

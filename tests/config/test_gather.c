@@ -78,13 +78,20 @@ static void inclusions_follow_macros(void)
 		check(str_eqc(c->path, paths[0]));
 	}
 	config_unref(c);
+	static const char *const defines[] = {"NOT=a", NULL};
+	src.defines = defines;
+	check(!gather(&p, &src, &text, &why)); /* .include nowhere */
+	check(str_find(str_c(why.text), STR("failed to open included configuration file")) > 0);
+	static const char *const harmless[] = {"WHERE=sub", NULL};
+	src.defines = harmless;
+	config_unref(gather(&p, &src, &text, &why));
 	/* Another process has the text only. */
 	for (size_t i = 0; i < 4; i++) {
 		static const char *const names[] = {"main", "one", "two", "sub/three"};
 		must(remove(at(&p, names[i])) == 0);
 	}
-	c = config_parse(&fake_schema, &p.env, text, str_c(paths[0]), &src, &why);
-	check(c && str_eqc(c->qualify_domain, "two.example"));
+	c = config_parse(&fake_schema, &p.env, text, str_c(paths[0]), NULL, &why);
+	check(c && str_eqc(c->qualify_domain, "two.example") && c->macros->command_line);
 	config_unref(c);
 	place_done(&p);
 }
@@ -146,7 +153,8 @@ static void damaged_texts_are_refused(void)
 	struct why why;
 	static const char *const bad[] = {"#eximius-configuration 1\n", "#eximius-configuration 1\nf 10 /x\nabc\n",
 		"#eximius-configuration 1\nz 3 /x\nabc\n", "#eximius-configuration 1\nf 99999999999999999999 /x\nabc\n",
-		"#eximius-configuration 1\nf 3 /x\nabcd\n"};
+		"#eximius-configuration 1\nf 3 /x\nabcd\n", "#eximius-configuration 1\nd 0 A=1\n\n",
+		"#eximius-configuration 1\nn 0 /x\n\n"};
 	place_init(&p);
 	for (size_t i = 0; i < countof(bad); i++)
 		if (config_parse(&fake_schema, &p.env, str_c(bad[i]), STR("/x"), NULL, &why))
