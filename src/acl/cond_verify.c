@@ -276,7 +276,14 @@ static enum acl_verdict do_sender(struct verify_cond *v)
 	s->no_details = (v->o.flags & VERIFY_NO_DETAILS) != 0;
 	r->f->tx->sender_failed = s;
 	r->user = s->result == VERIFY_FAIL ? STR("Sender verify failed") : STR("Could not complete sender verify");
+	if (s->result == VERIFY_DEFER && (v->o.flags & VERIFY_CALLOUT) && str_is_set(s->user_message)) {
+		r->user = s->user_message;
+		r->f->temp_details = true;
+	}
 	r->f->verify_message = r->user;
+	/* warn tells the whole of it in $acl_verify_message; a rejection has acl_sender_details for that */
+	if (r->verb == VERB_WARN && s->result == VERIFY_FAIL && str_is_set(s->log_message))
+		r->log = str_cat(r->ev->lx.arena, r->user, STR(": "), s->log_message);
 	return verdict((enum verify_result)s->result);
 }
 
@@ -401,6 +408,28 @@ ACL_COND(verify)
 	return ACL_ERROR;
 }
 
+/* The lines in front of the answer (44.24), with a word to the postmaster of the other side where
+ * a rule that all should keep is broken. */
+static struct str client_details(struct eval *ev, const struct acl_verified *s)
+{
+	const char *what = "Verification failed for", *note = "";
+
+	if (str_eqc(s->failure_kind, "mail")) {
+		what = "Callback setup failed while verifying";
+		note = "\nThe initial connection, or a HELO or MAIL FROM:<> command was\n"
+		       "rejected. Refusing MAIL FROM:<> does not help fight spam, disregards\n"
+		       "RFC requirements, and stops you from receiving standard bounce\n"
+		       "messages. This host does not accept mail from domains whose servers\n"
+		       "refuse bounces.";
+	} else if (str_eqc(s->failure_kind, "postmaster")) {
+		what = "Postmaster verification failed while checking";
+		note = "\nSeveral RFCs state that you are required to have a postmaster\n"
+		       "mailbox for each mail domain. This host does not accept mail\n"
+		       "from domains whose servers reject the postmaster address.";
+	}
+	return str_printf(ev->lx.arena, "%s <%.*s>\n%.*s%s", what, STR_ARG(s->address), STR_ARG(s->user_message), note);
+}
+
 void acl_sender_details(struct eval *ev, struct acl_frame *f, enum acl_verdict verdict_given, struct str *ret_client, struct str *ret_log)
 {
 	struct acl_verified *s = f->tx->sender_failed;
@@ -417,7 +446,5 @@ void acl_sender_details(struct eval *ev, struct acl_frame *f, enum acl_verdict v
 		    s->result == VERIFY_DEFER ? "defer" : "fail", STR_ARG(s->address), str_is_set(s->log_message) ? ": " : "",
 		    STR_ARG(s->log_message));
 	if (str_is_set(s->user_message) && (fail || ev->lx.config->main.smtp_return_error_details))
-		*ret_client = str_printf(ev->lx.arena, "%s for <%.*s>\n%.*s",
-		    s->result == VERIFY_DEFER && !fail ? "Could not complete sender verify" : "Verification failed", STR_ARG(s->address),
-		    STR_ARG(s->user_message));
+		*ret_client = client_details(ev, s);
 }
