@@ -128,7 +128,8 @@ struct str str_sub(struct str s, size_t from, size_t len)
 		from = s.len;
 	if (len > s.len - from)
 		len = s.len - from;
-	s.p += from;
+	if (from) /* s may be unset */
+		s.p += from;
 	s.len = (uint32_t)len;
 	return s;
 }

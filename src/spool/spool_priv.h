@@ -18,10 +18,9 @@ struct spool_dir {
  * under way runs one for all that asked meanwhile. */
 struct spool_sync {
 	pthread_mutex_t lock;
-	pthread_cond_t done;
 	struct sync_request *waiting; /* for the next flush */
 	unsigned count;
-	bool running;
+	bool running; /* somebody leads, or was made leader */
 };
 
 struct spool {

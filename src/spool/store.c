@@ -198,7 +198,6 @@ struct spool *spool_open(const struct spool_config *cfg, struct env *env, struct
 	pthread_mutex_init(&s->dir_lock, NULL);
 	pthread_mutex_init(&s->space_lock, NULL);
 	pthread_mutex_init(&s->sync.lock, NULL);
-	pthread_cond_init(&s->sync.done, NULL);
 	struct stat st;
 	const char *path = str_cstr(a, cfg->directory);
 	s->root = open_dir(s, AT_FDCWD, path, true);
@@ -230,7 +229,6 @@ void spool_close(struct spool *s)
 	pthread_mutex_destroy(&s->dir_lock);
 	pthread_mutex_destroy(&s->space_lock);
 	pthread_mutex_destroy(&s->sync.lock);
-	pthread_cond_destroy(&s->sync.done);
 	arena_free(s->arena);
 }
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Group commit: one flush for all threads that ask while the one before is under way.
  *
- * A request names what must reach the disk. Under `lock` it joins `waiting`. If no flush runs, the
- * caller takes the whole chain, releases the lock, flushes, and answers all of it; else it sleeps
- * until its request is answered or it finds that nobody flushes, when it becomes the next leader.
- * A flush that began before a request joined never answers it: the chain was taken before. So
- * what was written before spool_flush() was called is on disk when it returns.
+ * A request names what must reach the disk. Under `lock` it joins `waiting`. If no flush runs, its
+ * owner leads: takes the whole chain, releases the lock, flushes, answers all of it, and makes one of those
+ * that joined meanwhile the next leader; the others sleep, each on a condition of its own, until
+ * they are answered or made leader. A flush never answers a request that joined after it began: the
+ * chain was taken before. So what was written before spool_flush() was called is on disk when it
+ * returns.
  *
  * Few requests are flushed file by file (fdatasync; fsync of each folder once); many by one
  * syncfs(2), which reports write errors of the whole file system since Linux 5.8: then all of the
@@ -25,8 +26,9 @@ struct sync_request {
 	const int *fd;
 	unsigned n;
 	bool dir;
-	bool answered;
+	bool answered, lead;
 	int error;
+	pthread_cond_t changed;
 };
 
 static int flush_files(struct spool *s, const struct sync_request *q)
@@ -58,36 +60,48 @@ static void flush_batch(struct spool *s, struct sync_request *first, unsigned co
 	}
 }
 
+/* One flush for all that wait, ours among them; called and left with the lock held. */
+static void lead(struct spool *s, struct sync_request *mine)
+{
+	struct spool_sync *y = &s->sync;
+	struct sync_request *batch = y->waiting;
+	unsigned count = y->count;
+	y->waiting = NULL;
+	y->count = 0;
+	pthread_mutex_unlock(&y->lock);
+	flush_batch(s, batch, count);
+	pthread_mutex_lock(&y->lock);
+	for (struct sync_request *q = batch, *next; q; q = next) {
+		next = q->next; /* its owner may be gone as soon as we release the lock */
+		q->answered = true;
+		if (q != mine)
+			pthread_cond_signal(&q->changed);
+	}
+	y->running = y->waiting != NULL;
+	if (y->waiting) {
+		y->waiting->lead = true;
+		pthread_cond_signal(&y->waiting->changed);
+	}
+}
+
 enum status spool_flush(struct spool *s, const int *fd, unsigned n, bool dir)
 {
 	if (s->cfg.no_sync)
 		return ST_OK;
 	struct sync_request mine = {.fd = fd, .n = n, .dir = dir};
 	struct spool_sync *y = &s->sync;
+	pthread_cond_init(&mine.changed, NULL);
 	pthread_mutex_lock(&y->lock);
 	mine.next = y->waiting;
 	y->waiting = &mine;
 	y->count++;
-	while (!mine.answered) {
-		if (y->running) {
-			pthread_cond_wait(&y->done, &y->lock);
-			continue;
-		}
-		struct sync_request *batch = y->waiting;
-		unsigned count = y->count;
-		y->waiting = NULL;
-		y->count = 0;
-		y->running = true;
-		pthread_mutex_unlock(&y->lock);
-		flush_batch(s, batch, count);
-		pthread_mutex_lock(&y->lock);
-		y->running = false;
-		for (struct sync_request *q = batch, *next; q; q = next) {
-			next = q->next; /* its owner may go on as soon as it sees the answer */
-			q->answered = true;
-		}
-		pthread_cond_broadcast(&y->done);
-	}
+	mine.lead = !y->running;
+	y->running = true;
+	while (!mine.answered && !mine.lead)
+		pthread_cond_wait(&mine.changed, &y->lock);
+	if (mine.lead)
+		lead(s, &mine);
 	pthread_mutex_unlock(&y->lock);
+	pthread_cond_destroy(&mine.changed);
 	return mine.error ? ST_ERRNO(mine.error) : ST_OK;
 }
