@@ -11,9 +11,26 @@
 #include "transport/transport.h"
 #include "base/banned.h"
 
-/* Manual 6.8: what was built in. Options and drivers make their own macros from their rows. */
-static const char *const have_macros[] = {"_HAVE_IPV6", "_HAVE_TLS", "_HAVE_OPENSSL", "_HAVE_TRANSPORT_APPENDFILE_MAILDIR",
-    "_HAVE_TRANSPORT_APPENDFILE_MAILSTORE", "_HAVE_TRANSPORT_APPENDFILE_MBX", "_HAVE_PIPE_TRANSPORT", NULL};
+/* Manual 6.9: what was built in. Options, drivers and log selectors make their own macros from
+ * their rows. A name here is a promise: what stands under .ifdef of it is used. */
+static const char *const have_macros[] = {"_HAVE_IPV6", "_HAVE_TLS", "_HAVE_OPENSSL", "_HAVE_DNSSEC", "_HAVE_CRYPTEQ",
+    "_HAVE_TRANSPORT_APPEND_MAILDIR", "_HAVE_TRANSPORT_APPEND_MAILSTORE", "_HAVE_TRANSPORT_APPEND_MBX",
+    "_HAVE_LOOKUP_LSEARCH", "_HAVE_LOOKUP_DSEARCH", "_HAVE_LOOKUP_CDB", "_HAVE_LOOKUP_DBM", "_HAVE_LOOKUP_LMDB",
+    "_HAVE_LOOKUP_JSON", "_HAVE_LOOKUP_PASSWD", "_HAVE_LOOKUP_DNSDB", "_HAVE_LOOKUP_SQLITE", NULL};
+
+/* Settings that are needed while reading, before anything is compiled (trusted_users, spool_directory). */
+static bool expand_now(struct config *cfg, struct env *env, struct arena *a, struct str text, struct str *ret, struct why *why)
+{
+	struct eval *ev = arena_new_of(a, struct eval);
+	eval_init(ev, cfg, env, a);
+	switch (expand_text(ev, text, ret)) {
+	case EXPAND_OK: return true;
+	case EXPAND_FORCED: why_set(why, false, "forced failure"); return false;
+	case EXPAND_FAILED: why_set(why, false, "%.*s", STR_ARG(ev->lx.error)); return false;
+	case EXPAND_DEFER: why_set(why, true, "%.*s", STR_ARG(ev->lx.error)); return false;
+	}
+	return false;
+}
 
 static const struct expand_var *const var_sets[] = {acl_vars, receive_vars, sasl_vars, NULL};
 static const struct expand_item *const item_sets[] = {acl_items, NULL};
@@ -29,6 +46,7 @@ void eximius_schema(struct config_schema *ret)
 {
 	*ret = (struct config_schema){.have_macros = have_macros,
 	    .expand = &registry,
+	    .expand_now = expand_now,
 	    .compile = compile_steps,
 	    .compile_count = countof(compile_steps)};
 	ret->family[DRIVER_ROUTER] = route_family;
