@@ -46,7 +46,10 @@ void sb_addn(struct strbuf *sb, const char *p, size_t len)
 
 void sb_add(struct strbuf *sb, struct str s)
 {
-	sb->taint |= s.taint;
+	if (s.taint) {
+		sb->quoter = sb->taint && sb->quoter != s.quoter ? 0 : s.quoter;
+		sb->taint |= s.taint;
+	}
 	sb_addn(sb, s.p, s.len);
 }
 
@@ -98,7 +101,7 @@ void sb_truncate(struct strbuf *sb, size_t len)
 struct str sb_str(struct strbuf *sb)
 {
 	if (!sb->p)
-		return (struct str){.p = "", .taint = sb->taint};
+		return (struct str){.p = "", .taint = sb->taint, .quoter = sb->quoter};
 	sb->p[sb->len] = 0;
-	return (struct str){.p = sb->p, .len = sb->len, .taint = sb->taint};
+	return (struct str){.p = sb->p, .len = sb->len, .taint = sb->taint, .quoter = sb->quoter};
 }

@@ -11,6 +11,7 @@ struct strbuf {
 	char *p;
 	uint32_t len, room, ceiling;
 	uint8_t taint;
+	uint8_t quoter; /* of all tainted text it took in, 0 when they differ (see struct str) */
 	bool over;
 };
 

@@ -43,22 +43,26 @@ struct expand_var {
 	bool taint;          /* values always come from outside */
 	/* VAR_FN: obj is ev's pointer for the space (non-NULL). false = expansion failure, text in ev->lx.error. */
 	bool (*get)(struct eval *ev, void *obj, struct str *ret);
+	const char *none; /* the value while nothing stands in the space; NULL: empty, "0" for numbers and booleans */
 };
 #define EXPAND_VAR_STR(n, sp, strct, field, tnt) {.name = (n), .space = (sp), .kind = VAR_STR, .offset = offsetof(strct, field), .taint = (tnt)}
 
 struct xnode; /* argument trees, for items that evaluate lazily */
+struct xparser;
 /* An item ${name{a}{b}...} or ${name ...}. */
 struct expand_item {
 	const char *name;
 	uint8_t min_args, max_args; /* braced arguments; evaluated in order before run, unless lazy */
 	bool lazy;                  /* run evaluates its arguments itself with expand_arg() */
 	enum expand_status (*run)(struct eval *ev, const struct xnode *node, const struct str *arg, unsigned args, struct strbuf *out);
+	void (*parse)(struct xparser *x, struct xnode *n); /* a grammar of its own (rows of expand/ only) */
 };
 struct expand_condition_row {
 	const char *name;
 	uint8_t min_args, max_args;
 	bool lazy;
 	enum expand_status (*test)(struct eval *ev, const struct xnode *node, const struct str *arg, unsigned args, bool *ret);
+	void (*parse)(struct xparser *x, struct xnode *n); /* as above */
 };
 struct expand_operator {
 	const char *name;          /* "lc"; parametrised ones get their parameters: "substr_3_2" -> "3_2" */

@@ -57,13 +57,15 @@ struct eval {
 	struct captures captures;
 	struct str value;         /* $value */
 	struct str item, item_value; /* $item of list items */
+	struct str prvs_address, prvs_keynum, prvs_result; /* $prvscheck_... */
 	struct str run_output; int runrc; /* $runrc */
 	unsigned depth;
 	unsigned forbid;          /* EVAL_FORBID_* for redirect data and filters (manual 22) */
-	bool forced, in_bem;
+	bool forced, in_bem, queue_running;
 	void *body;               /* struct eval_body *: where $message_body is read from */
 	int body_fd; int64_t body_offset, body_size; /* body_fd -1 = none */
 	struct str caller_login;
+	struct str headers_charset; /* "headers charset" of a filter; unset: the option headers_charset */
 	int debug_depth;
 };
 enum eval_forbid {

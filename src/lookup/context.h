@@ -35,5 +35,6 @@ struct lookup_context {
 	struct captures *captures;    /* set by regular expressions */
 	struct str error;             /* text of the last failure or defer */
 	bool deferred;                /* the last failure was temporary */
+	int8_t dnssec;                /* of the last DNS lookup: 1 secure, -1 not, 0 none ($lookup_dnssec_authenticated) */
 	bool expand_forbid_lookup;    /* redirect's forbid_filter_lookup and relatives are bits of eval */
 };

@@ -22,6 +22,10 @@ struct lookup_driver {
 	struct str (*quote)(struct arena *a, struct str s, struct str opts);
 };
 const struct lookup_driver *lookup_driver_find(struct str name);
+/* A type the manual has, whether at work or not. */
+bool lookup_known(struct str name);
+/* The mark (struct str, quoter) of text quoted for this type. */
+uint8_t lookup_quoter(const struct lookup_driver *d);
 
 /* A parsed type: "partial3(x.)-lsearch*@,ret=full". */
 struct lookup_type {

@@ -38,6 +38,10 @@ void match_lookup_peer_name(struct lookup_context *cx);
  * Sets captures when matched and cx->captures. -1: bad expression, text in cx->error. */
 int match_regex(struct lookup_context *cx, struct str pattern, struct str subject, bool keep_captures);
 
+/* The same from a position on, telling where the match lies; again: not empty, and at `start`. */
+int match_regex_at(struct lookup_context *cx, struct str pattern, struct str subject, size_t start, bool again,
+    size_t *ret_from, size_t *ret_to);
+
 struct match_cache *match_cache_new(struct arena *a);
 void match_cache_clear(struct match_cache *c);
 /* Schema compile hook: compile every constant list of the snapshot. */
