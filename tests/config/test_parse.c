@@ -4,6 +4,11 @@
 #include "test.h"
 #include "fake.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "base/banned.h"
 
 static struct config *load(const char *text, struct why *why)
@@ -387,6 +392,37 @@ static void snapshots_are_counted(void)
 	config_unref(c);
 }
 
+/* In a child: does writing to this byte end it? */
+static bool write_faults(void *at)
+{
+	pid_t child = fork();
+	if (child == 0) {
+		const struct rlimit none = {0};
+		setrlimit(RLIMIT_CORE, &none);
+		signal(SIGSEGV, SIG_DFL);
+		*(volatile char *)at = 1;
+		_exit(0);
+	}
+	int status = 0;
+	must(child > 0 && waitpid(child, &status, 0) == child);
+	return WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV;
+}
+
+static void snapshots_are_sealed(void)
+{
+	struct why why;
+	struct config *c = load("timezone = x\\\n  y\nbegin transports\nt:\n  driver = appendfile\n", &why);
+	check_str(str_c(why.text), "");
+	if (!c)
+		return;
+	check(!write_faults(&c->refs));
+	check(write_faults(&c->arena));
+	check(write_faults(&c->main.queue_only));
+	check(write_faults(&c->compiled_vars));
+	check(write_faults(c->drivers[DRIVER_TRANSPORT]->options));
+	config_unref(c);
+}
+
 static void rows_are_sorted_and_their_defaults_read(void)
 {
 	size_t n;
@@ -415,4 +451,5 @@ TEST_MAIN({"mistakes are told in Exim's words", mistakes_are_told_in_exims_words
     {"facts", facts}, {"lists of users", lists_of_users}, {"log paths", log_paths},
     {"refused options load when harmless", refused_options_load_when_harmless},
     {"macros of the command line win", macros_of_the_command_line_win}, {"snapshots are counted", snapshots_are_counted},
+    {"snapshots are sealed", snapshots_are_sealed},
     {"rows are sorted and their defaults read", rows_are_sorted_and_their_defaults_read})
