@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * option_docs DIR: writes a page for each table of options into DIR, a heading for each row. Run by
  * tools/gen-option-docs; tools/check-options compares the result with docs/options. */
-#include "config/config.h"
+#include "route/route.h"
+#include "transport/transport.h"
 
 #include <stdio.h>
 
@@ -78,11 +79,28 @@ static int page(const char *dir, const char *name, const char *title, const stru
 	return fclose(f) == 0 ? 0 : 1;
 }
 
+/* generic options of a kind, then a page for each driver */
+static int family_pages(const char *dir, const char *kind, const struct driver_family *f)
+{
+	char name[256], title[256];
+	snprintf(name, sizeof name, "%ss", kind);
+	snprintf(title, sizeof title, "Generic options of %ss", kind);
+	int failed = page(dir, name, title, f->generic, f->generic_count);
+	for (size_t i = 0; i < f->count; i++) {
+		const struct driver_info *d = f->drivers[i];
+		snprintf(name, sizeof name, "%s_%s", kind, d->name);
+		snprintf(title, sizeof title, "Options of the %s %s", d->name, kind);
+		failed |= page(dir, name, title, d->options, d->option_count);
+	}
+	return failed;
+}
+
 int main(int argc, char **argv)
 {
 	size_t count;
 	const struct opt_row *rows = config_main_rows(&count);
 	if (argc != 2)
 		return fputs("usage: option_docs DIR\n", stderr), 2;
-	return page(argv[1], "main", "Main options", rows, count);
+	return page(argv[1], "main", "Main options", rows, count) | family_pages(argv[1], "router", &route_family) |
+	    family_pages(argv[1], "transport", &transport_family);
 }

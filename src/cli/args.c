@@ -211,7 +211,6 @@ STR_SETTER(set_pid_file, pid_file)
 STR_SETTER(set_tag, syslog_tag)
 STR_SETTER(set_reference, reference)
 STR_SETTER(set_queue_name, queue_name)
-STR_SETTER(set_rebuild_argument, rebuild_argument)
 STR_SETTER(set_f_domain, filter_domain)
 STR_SETTER(set_f_local, filter_local_part)
 STR_SETTER(set_f_prefix, filter_prefix)
@@ -501,7 +500,7 @@ static const struct row rows[] = {
     {"-N", NO_VALUE, set_no_delivery, 0},
     {"-n", NO_VALUE, set_names_only, 0},
     {"-O", ATTACHED_OR_NEXT, NULL, 0},
-    {"-oA", ATTACHED_OR_NEXT, set_rebuild_argument, 0},
+    {"-oA", ATTACHED_OR_NEXT, NULL, 0},
     {"-oB", ATTACHED_OPTIONAL, set_connection_max, 0},
     {"-od", ATTACHED, set_deliver_mode, 0},
     {"-oe", ATTACHED, set_error_mode, 0},

@@ -99,7 +99,8 @@ static void expand_lines(struct program *p, struct eval *ev)
 		sb_add(&sb, sb.len ? str_ltrim(piece) : piece);
 		if (!more) {
 			struct arena_mark mark = arena_mark(p->arena);
-			expand_one(ev, str_dup(p->arena, sb_str(&sb)));
+			if (sb.len)
+				expand_one(ev, str_dup(p->arena, sb_str(&sb)));
 			arena_release(p->arena, mark);
 			sb_truncate(&sb, 0);
 		}

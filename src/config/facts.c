@@ -49,7 +49,8 @@ static bool expanded(struct reading *r, const char *option, struct str *text)
 	    config_error(r->why, "failed to expand %s \"%.*s\": %s", option, STR_ARG(*text), why.text);
 }
 
-/* The compiled-in user need not exist on this machine: then the first of these that does. */
+/* Manual 14: exim_group counts only where exim_user is set too, and is that user's if it is not.
+ * The compiled-in user need not exist on this machine: then the first of these that does. */
 static const char *const mail_users[] = {EXIMIUS_USER, "Debian-exim", "exim", "mail", "nobody"};
 
 static void mail_user(struct config *c)
@@ -71,8 +72,6 @@ static void mail_user(struct config *c)
 		if (found && strcmp(found->pw_name, EXIMIUS_USER) == 0 &&
 		    getgrnam_r(EXIMIUS_GROUP, &gr, gbuf, ROOM / 2, &group) == 0 && group)
 			c->exim_gid = (int32_t)group->gr_gid;
-		if (m->exim_group.set)
-			c->exim_gid = m->exim_group.id;
 	}
 }
 

@@ -223,6 +223,35 @@ static void print_row(struct printing *p, const struct opt_row *row, const void 
 	sb_ch(p->out, '\n');
 }
 
+/* A group that is not set is the primary one of the user set by name beside it (manual 15, group). */
+static bool group_by_user(const struct opt_row *rows, size_t count, const struct opt_row *row, const void *base, struct xuser *ret)
+{
+	struct str name = str_c(row->name);
+	char user[64];
+	*ret = *(const struct xuser *)(const void *)((const char *)base + row->offset);
+	if (ret->set || !str_ends(name, "group") || name.len >= sizeof user)
+		return false;
+	snprintf(user, sizeof user, "%.*suser", (int)name.len - 5, name.p);
+	const struct opt_row *by = option_find(rows, count, str_c(user));
+	if (!by || by->type != OPT_USER)
+		return false;
+	const struct xuser *u = (const void *)((const char *)base + by->offset);
+	*ret = (struct xuser){.set = true, .id = u->gid};
+	return u->set && u->gid >= 0 && !str_is_set(u->text.text);
+}
+
+static void print_one(struct printing *p, const struct opt_row *rows, size_t count, const struct opt_row *row, const void *base, bool hidden)
+{
+	struct xuser group;
+	if (row->type == OPT_GROUP && group_by_user(rows, count, row, base, &group)) {
+		struct opt_row plain = *row;
+		plain.offset = 0;
+		print_row(p, &plain, &group, hidden);
+	} else {
+		print_row(p, row, base, hidden);
+	}
+}
+
 /* ---- main options ---- */
 
 /* Facts that were computed stand for options that are not set. */
@@ -253,6 +282,8 @@ static void print_main(struct printing *p, const struct opt_row *row)
 	struct str fact;
 	struct xuser user = {.set = true, .id = c->exim_uid}, group = {.set = true, .id = c->exim_gid};
 	struct opt_row plain = *row;
+	size_t count;
+	const struct opt_row *rows = config_main_rows(&count);
 	plain.offset = 0;
 	if ((!hidden || p->admin) && computed(c, row->name, &fact))
 		print_pair(p, row->name, fact);
@@ -261,7 +292,7 @@ static void print_main(struct printing *p, const struct opt_row *row)
 	else if (strcmp(row->name, "exim_group") == 0)
 		print_row(p, &plain, &group, hidden);
 	else
-		print_row(p, row, &c->main, hidden);
+		print_one(p, rows, count, row, &c->main, hidden);
 }
 
 static bool print_main_named(struct printing *p, struct str name)
@@ -300,11 +331,11 @@ static bool hidden_in_any(struct printing *p, enum driver_kind kind, const struc
 }
 
 static void print_rows(struct printing *p, enum driver_kind kind, const struct driver_instance *di, const struct opt_row *rows,
-    size_t count, const void *base)
+    size_t count, size_t from, size_t to, const void *base)
 {
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = from; i < to; i++)
 		if (!(rows[i].flags & OPT_REFUSED))
-			print_row(p, &rows[i], base, hidden_in_any(p, kind, di, rows[i].name));
+			print_one(p, rows, count, &rows[i], base, hidden_in_any(p, kind, di, rows[i].name));
 }
 
 static void print_instance(struct printing *p, enum driver_kind kind, const struct driver_instance *di)
@@ -314,11 +345,11 @@ static void print_instance(struct printing *p, enum driver_kind kind, const stru
 	while (before < f->generic_count && strcmp(f->generic[before].name, "driver") < 0)
 		before++;
 	bool has_row = before < f->generic_count && strcmp(f->generic[before].name, "driver") == 0;
-	print_rows(p, kind, di, f->generic, before, di->generic);
+	print_rows(p, kind, di, f->generic, f->generic_count, 0, before, di->generic);
 	print_pair(p, "driver", str_c(di->driver->name));
 	before += has_row ? 1 : 0;
-	print_rows(p, kind, di, f->generic + before, f->generic_count - before, di->generic);
-	print_rows(p, kind, di, di->driver->options, di->driver->option_count, di->options);
+	print_rows(p, kind, di, f->generic, f->generic_count, before, f->generic_count, di->generic);
+	print_rows(p, kind, di, di->driver->options, di->driver->option_count, 0, di->driver->option_count, di->options);
 }
 
 static bool print_driver(struct printing *p, enum driver_kind kind, struct str name)

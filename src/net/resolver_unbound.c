@@ -43,7 +43,6 @@ struct unbound {
 	char fault[200];
 	bool watching; /* someone is at the library's descriptor */
 	struct list questions;
-	bool answering;      /* the last question got an answer */
 	unsigned asking;     /* calls inside the library: the context must not be swapped under them */
 	bool validating;     /* ctx checks signatures */
 	bool probing;        /* one thread finds out whether it can */
@@ -329,43 +328,6 @@ static struct question *ask(struct unbound *u, char *name, int type, int *ret_er
 	return NULL;
 }
 
-/* Would a datagram to this server come back as refused or unroutable? On the loopback the refusal is
- * there before send returns. Sent is a plain question (". NS"), whose answer nobody waits for. */
-static bool is_dead(struct str server)
-{
-	struct str port_text, addr = str_cut(server, '@', &port_text);
-	struct ip_addr ip;
-	struct sockaddr_storage sa;
-	uint64_t port = 53;
-	if (!ip_parse(addr, &ip) || (str_is_set(port_text) && !str_uint(port_text, 65535, &port)))
-		return false;
-	bool loopback = ip.family == AF_INET ? ip.byte[0] == 127 : IN6_IS_ADDR_LOOPBACK((const struct in6_addr *)(const void *)ip.byte);
-	int fd = socket(ip.family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return false;
-	socklen_t len = ip_to_sockaddr(&ip, (int)port, &sa);
-	static const char ask_root[] = "\0\1\1\0\0\1\0\0\0\0\0\0\0\0\2\0\1";
-	int err = connect(fd, (const struct sockaddr *)&sa, len) < 0 ? errno : 0;
-	if (err == 0 && loopback && send(fd, ask_root, sizeof ask_root - 1, MSG_NOSIGNAL) > 0) {
-		len = sizeof err;
-		(void)getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len);
-	}
-	close(fd);
-	return err != 0;
-}
-
-/* The library waits its full time even for a machine without network; the C library does not. */
-static bool all_dead(struct unbound *u)
-{
-	if (u->forward)
-		return is_dead(str_c(u->forward));
-	const struct resolv_conf *c = resolver_conf(u->resolver);
-	for (size_t i = 0; i < c->servers; i++)
-		if (!is_dead(c->server[i]))
-			return false;
-	return true;
-}
-
 static struct dns_result *again(struct dns_result *r, struct arena *a, const char *text)
 {
 	r->answer = DNS_AGAIN;
@@ -399,17 +361,12 @@ static struct dns_result *unbound_query(void *data, struct arena *a, struct str 
 	char *text = str_cstr(a, name);
 	int err = 0;
 	pthread_mutex_lock(&u->lock);
-	if (!u->answering && all_dead(u)) {
-		pthread_mutex_unlock(&u->lock);
-		return again(ret, a, "no name server can be reached");
-	}
 	if (!ensure_context(u)) {
 		pthread_mutex_unlock(&u->lock);
 		return again(ret, a, u->fault);
 	}
 	bool validated = u->validating;
 	struct question *q = ask(u, text, (int)type, &err);
-	u->answering = q && q->err == 0 && q->result && q->result->rcode != 2;
 	pthread_mutex_unlock(&u->lock);
 	if (!q)
 		return again(ret, a, err ? ub_strerror(err) : "timed out");

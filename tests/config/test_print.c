@@ -39,6 +39,9 @@ static const char conf[] =
     "  driver = appendfile\n"
     "  mode = 660\n"
     "  group = 4242\n"
+    "t2:\n"
+    "  driver = appendfile\n"
+    "  user = root\n"
     "begin retry\n"
     "* *   F,2h,15m\n";
 
@@ -80,7 +83,12 @@ static const struct {
 	{"u", "router", "r2", "condition = <value not displayable>\ndomains = \ndriver = accept\nheaders_add = \nheaders_remove = \nno_more\n"
 	    "set = \ntransport = t1\nuser = \nverify_recipient\nverify_sender\ndata = \nno_fancy\n", ""},
 	{"", "transports", NULL, "\nt1 transport:\nno_body_only\ndriver = appendfile\ngroup = 4242\nheaders_rewrite = \nhome_directory = \n"
-	    "user = \nfile = \nlock_interval = 3s\nlock_retries = 10\nmessage_suffix = \\n\nmode = 0660\nowners =\n", ""},
+	    "user = \nfile = \nlock_interval = 3s\nlock_retries = 10\nmessage_suffix = \\n\nmode = 0660\nowners =\n"
+	    "\nt2 transport:\nno_body_only\ndriver = appendfile\ngroup = root\nheaders_rewrite = \nhome_directory = \nuser = root\n"
+	    "file = \nlock_interval = 3s\nlock_retries = 10\nmessage_suffix = \\n\nmode = 0600\nowners =\n", ""},
+	{"", "transport", "t2", "no_body_only\ndriver = appendfile\ngroup = root\nheaders_rewrite = \nhome_directory = \nuser = root\n"
+	    "file = \nlock_interval = 3s\nlock_retries = 10\nmessage_suffix = \\n\nmode = 0600\nowners =\n", ""},
+	{"", "transport_list", NULL, "t1\nt2\n", ""},
 	{"", "macro", "AX", "AX=1\n", ""},
 	{"n", "macro", "AX", "1\n", ""},
 	{"", "macro", "_HAVE_TLS", "_HAVE_TLS=y\n", ""},
@@ -97,7 +105,8 @@ static const struct {
 	    "check_spool_space = 2000K\ncheck_log_space = 1025\ntimezone = \"a\\n\\x01 \xc3\xa9\"\nhost_lookup = a b c\n"
 	    "<value not displayable>\n\nbegin acl\n\n  foo:\n    accept domains = \"a   b\"\n\nbegin routers\n\n  r1:\n    driver = accept\n"
 	    "    transport = t1\n    hide condition = <value not displayable>\n\n  r2 :\n    driver = accept\n    transport = t1\n"
-	    "    no_more\n\nbegin transports\n\n  t1:\n    driver = appendfile\n    mode = 660\n    group = 4242\n\nbegin retry\n"
+	    "    no_more\n\nbegin transports\n\n  t1:\n    driver = appendfile\n    mode = 660\n    group = 4242\n\n  t2:\n    driver = appendfile\n"
+	    "    user = root\n\nbegin retry\n"
 	    "  * * F,2h,15m\n", ""},
 };
 

