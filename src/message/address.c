@@ -13,6 +13,8 @@
 #include "base/limits.h"
 #include "base/banned.h"
 
+enum { ADDRESS_MAX = 256 };
+
 /* One parse: the cursor, what has been taken of the address, and the first error. */
 struct parse {
 	struct rd r;
@@ -125,6 +127,7 @@ static bool take_local(struct parse *p)
 	}
 }
 
+/* Exim 4.96 takes any text for a literal outside angle brackets; inside them only this, as we always. */
 static bool literal_char(int c)
 {
 	return ch_xdigit(c) || c == '.' || c == ':';
@@ -243,7 +246,7 @@ static bool skip_phrase(struct parse *p)
 			rd_byte(&p->r);
 		else if (c == '"') {
 			if (!take_quoted(&p->r, &dropped))
-				return fail(p, "unmatched doublequote in local part");
+				return fail(p, "unmatched doublequote in local part (expected word or \"<\")");
 		} else if (!take_atom(&p->r, &dropped))
 			return fail(p, "missing or malformed local part (expected word or \"<\")");
 	}
@@ -284,15 +287,14 @@ static bool take_address(struct parse *p)
 /* Join what was taken and apply the ceilings of base/limits.h. */
 static bool finish(struct parse *p, struct str *ret, struct addr_parts *parts)
 {
-	if (p->local.over || p->local.len > LIMIT_LOCAL_PART)
-		return fail(p, "local part is too long");
-	if (p->domain.over || p->domain.len > LIMIT_DOMAIN)
-		return fail(p, "domain is too long");
 	struct str local = sb_str(&p->local), domain = sb_str(&p->domain);
 	if (local.len && !p->has_domain && !(p->flags & ADDR_ALLOW_UNQUALIFIED))
 		return fail(p, "unqualified address not allowed");
 	local.taint = domain.taint = p->r.taint;
 	struct str whole = p->has_domain ? str_cat(p->arena, local, STR("@"), domain) : local;
+	/* RFC 5321 4.5.3.1.3: 256 for a path, which Exim gives to the address alone. */
+	if (whole.len > ADDRESS_MAX || p->local.over || p->domain.over)
+		return fail(p, arena_printf(p->arena, "address is ridiculously long: %.64s...", str_cstr(p->arena, whole)));
 	*ret = whole;
 	if (parts) {
 		parts->local_part = str_sub(whole, 0, local.len);

@@ -97,6 +97,9 @@ void message_set_done(struct message *m, struct str address);
 
 /* Message ids (manual 3.4; base 62, 6-11-4). `us` microseconds; sub: pid or thread-unique number. */
 void msgid_make(char to[MSG_ID_MAX], int64_t us, uint64_t pid, int localhost_number);
+/* The 16-character form that Exim before 4.97 knows (6-6-2; units of 500 us). `serial` keeps ids of
+ * one unit and process apart: it goes into the high part of the process field. */
+void msgid_make_short(char to[MSG_ID_MAX], int64_t us, uint64_t pid, uint32_t serial, int localhost_number);
 bool msgid_valid(struct str s);           /* either length */
 int64_t msgid_time(struct str id);        /* seconds */
 /* Flattened time for logs "3s", "2h5m" come from base/clock.h. */

@@ -22,6 +22,20 @@ void msgid_make(char to[MSG_ID_MAX], int64_t us, uint64_t pid, int localhost_num
 	to[NEW_LENGTH] = '\0';
 }
 
+void msgid_make_short(char to[MSG_ID_MAX], int64_t us, uint64_t pid, uint32_t serial, int localhost_number)
+{
+	/* Process ids have at most 22 bits (Linux PID_MAX_LIMIT); six base-62 digits hold 13,500 times that. */
+	enum { PID_RANGE = 1 << 22, SERIALS = 13000 };
+	uint64_t seconds = (uint64_t)(us / 1000000), fraction = (uint64_t)(us % 1000000);
+	fraction = localhost_number >= 0 ? (uint64_t)localhost_number * 200 + fraction / 5000 : fraction / 500;
+	base62_fixed(to, seconds, 6);
+	to[6] = '-';
+	base62_fixed(to + 7, pid % PID_RANGE + (uint64_t)(serial % SERIALS) * PID_RANGE, 6);
+	to[13] = '-';
+	base62_fixed(to + 14, fraction, 2);
+	to[OLD_LENGTH] = '\0';
+}
+
 bool msgid_valid(struct str s)
 {
 	if (s.len != OLD_LENGTH && s.len != NEW_LENGTH)

@@ -26,6 +26,7 @@ struct spool_config {
 	int64_t min_space; int64_t min_inodes; /* check_spool_space / _inodes; 0 = no check */
 	int64_t min_log_space, min_log_inodes; struct str log_directory;
 	int localhost_number;      /* -1 = none */
+	bool short_ids;            /* new ids of 16 characters, so that an Exim before 4.97 sees the messages */
 };
 /* Open (making missing directories). One per process; shared by its threads. */
 struct spool *spool_open(const struct spool_config *cfg, struct env *env, struct why *why);

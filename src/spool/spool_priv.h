@@ -36,6 +36,7 @@ struct spool {
 	struct spool_dir *dirs;
 	struct spool_sync sync;
 	int64_t last_id_us;        /* atomic: ids of this process go up by at least one step */
+	uint32_t id_serial;        /* atomic: of short ids */
 	pthread_mutex_t space_lock;
 	int64_t space_checked_ms;  /* monotonic; 0 = never */
 	enum spool_space_state { SPACE_UNKNOWN, SPACE_KNOWN } space_state;

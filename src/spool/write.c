@@ -45,12 +45,23 @@ static int64_t next_id_us(struct spool *s)
 	return use;
 }
 
+static void new_id(struct spool *s, char id[MSG_ID_MAX])
+{
+	int64_t us = next_id_us(s);
+	if (s->cfg.short_ids) {
+		uint32_t serial = __atomic_fetch_add(&s->id_serial, 1, __ATOMIC_RELAXED);
+		msgid_make_short(id, us, (uint64_t)getpid(), serial, s->cfg.localhost_number);
+	} else {
+		msgid_make(id, us, (uint64_t)getpid(), s->cfg.localhost_number);
+	}
+}
+
 /* -D made under a new name and locked. */
 static int begin_data(struct spool *s, struct str queue, char id[MSG_ID_MAX], struct spool_dir **ret_dir)
 {
 	char name[SPOOL_NAME_MAX];
 	for (int i = 0; i < ID_TRIES; i++) {
-		msgid_make(id, next_id_us(s), (uint64_t)getpid(), s->cfg.localhost_number);
+		new_id(s, id);
 		struct spool_dir *d = spool_dir_of(s, queue, spool_subdir_of(s, str_c(id)), true);
 		if (!d)
 			return -1;
