@@ -116,6 +116,17 @@ enum expand_status expand_bool(struct eval *ev, const struct xstr *x, bool def, 
 	return EXPAND_OK;
 }
 
+bool expand_setting(struct config *cfg, struct env *env, struct arena *a, struct str text, struct str *ret, struct why *why)
+{
+	struct eval *ev = arena_new_of(a, struct eval);
+
+	eval_init(ev, cfg, env, a);
+	if (expand_text(ev, text, ret) == EXPAND_OK)
+		return true;
+	why_set(why, false, "failed to expand \"%.*s\": %.*s", STR_ARG(text), STR_ARG(ev->lx.error));
+	return false;
+}
+
 bool expand_untainted(struct eval *ev, struct str s, const char *what)
 {
 	if (!s.taint)

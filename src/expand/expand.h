@@ -33,6 +33,9 @@ bool expand_untainted(struct eval *ev, struct str s, const char *what);
 /* Schema compile hook: parse every OPT_EXPAND option of main, drivers; index the variables. */
 bool expand_compile_all(struct config *cfg, struct env *env, struct why *why);
 
+/* config_schema.expand_now: a setting that is needed while the configuration is being read. */
+bool expand_setting(struct config *cfg, struct env *env, struct arena *a, struct str text, struct str *ret, struct why *why);
+
 /* --- What rooms above register --------------------------------------------------------------- */
 enum var_kind { VAR_STR, VAR_CSTR, VAR_INT32, VAR_INT64, VAR_BOOL, VAR_FN };
 struct expand_var {

@@ -10,12 +10,16 @@ static enum expand_status run_tr(struct eval *ev, const struct xnode *n, const s
 {
 	struct str from = arg[1], to = arg[2];
 
+	if (str_empty(to)) {
+		sb_add(out, arg[0]);
+		return EXPAND_OK;
+	}
 	out->taint |= arg[0].taint;
 	for (size_t i = 0; i < arg[0].len; i++) {
 		ptrdiff_t at = str_rchr(from, arg[0].p[i]);
 		if (at < 0)
 			sb_ch(out, arg[0].p[i]);
-		else if (to.len)
+		else
 			sb_ch(out, to.p[(size_t)at < to.len ? (size_t)at : to.len - 1]);
 	}
 	return EXPAND_OK;
@@ -59,20 +63,49 @@ static enum expand_status run_sg(struct eval *ev, const struct xnode *n, const s
 	return st;
 }
 
-/* ${substr{1}{2}{text}}: one or two numbers, then the text. */
+/* One of the numbers of ${substr{1}{2}{text}} and relatives. False with what it should be. */
+static bool cut_number(struct str name, unsigned at, struct str text, int64_t *ret, const char **want)
+{
+	struct str s = str_trim(text);
+	bool minus = s.len && s.p[0] == '-';
+
+	*want = at == 0 && !str_eqc(name, "length") ? "number" : "positive number";
+	if (str_empty(s)) {
+		*ret = 0;
+		return true;
+	}
+	if (!str_int(s, ret))
+		return false;
+	if (minus && !(at == 0 && str_eqc(name, "substr"))) {
+		*want = "positive number";
+		return false;
+	}
+	return true;
+}
+
+/* Numbers that are plain text are looked at when the string is parsed, so that a wrong one is an
+ * error even where it is skipped. */
+static void parse_cut(struct xparser *x, struct xnode *n)
+{
+	const char *want;
+	int64_t v;
+
+	if (!xparse_args(x, n, 2, str_eqc(n->name, "length") ? 2 : 3, true))
+		return;
+	for (unsigned i = 0; i + 1 < n->args; i++)
+		if (n->arg[i]->constant.p && !cut_number(n->name, i, n->arg[i]->constant, &v, &want))
+			xparse_error(x, "\"%.*s\" is not a %s (in \"%.*s\" expansion)", STR_ARG(n->arg[i]->constant), want, STR_ARG(n->name));
+}
+
 static enum expand_status run_cut(struct eval *ev, const struct xnode *n, const struct str *arg, unsigned args, struct strbuf *out)
 {
 	bool substr = str_eqc(n->name, "substr");
 	int64_t v[2] = {0, -1};
+	const char *want;
 
-	for (unsigned i = 0; i + 1 < args; i++) {
-		struct str s = str_trim(arg[i]);
-		bool minus = s.len && s.p[0] == '-';
-		if (!str_int(s, &v[i]) || (minus && !(substr && i == 0)))
-			return expand_fail(ev, substr && i == 0 ? "\"%.*s\" is not a number (in \"%.*s\" expansion)"
-			                                        : "\"%.*s\" is not a positive number (in \"%.*s\" expansion)",
-			    STR_ARG(arg[i]), STR_ARG(n->name));
-	}
+	for (unsigned i = 0; i + 1 < args; i++)
+		if (!cut_number(n->name, i, arg[i], &v[i], &want))
+			return expand_fail(ev, "\"%.*s\" is not a %s (in \"%.*s\" expansion)", STR_ARG(arg[i]), want, STR_ARG(n->name));
 	struct str s = arg[args - 1];
 	out->taint |= s.taint;
 	if (str_eqc(n->name, "length"))
@@ -151,10 +184,10 @@ static enum expand_status run_imapfolder(struct eval *ev, const struct xnode *n,
 const struct expand_item items_text[] = {
     {.name = "tr", .min_args = 3, .max_args = 3, .run = run_tr},
     {.name = "sg", .min_args = 3, .max_args = 3, .run = run_sg},
-    {.name = "substr", .min_args = 2, .max_args = 3, .run = run_cut},
-    {.name = "length", .min_args = 2, .max_args = 2, .run = run_cut},
-    {.name = "hash", .min_args = 2, .max_args = 3, .run = run_cut},
-    {.name = "nhash", .min_args = 2, .max_args = 3, .run = run_cut},
+    {.name = "substr", .parse = parse_cut, .run = run_cut},
+    {.name = "length", .parse = parse_cut, .run = run_cut},
+    {.name = "hash", .parse = parse_cut, .run = run_cut},
+    {.name = "nhash", .parse = parse_cut, .run = run_cut},
     {.name = "imapfolder", .min_args = 1, .max_args = 1, .run = run_imapfolder},
     {0},
 };

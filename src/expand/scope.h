@@ -57,6 +57,7 @@ struct eval {
 	struct captures captures;
 	struct str value;         /* $value */
 	struct str item, item_value; /* $item of list items */
+	struct str srs_recipient; /* left by inbound_srs */
 	struct str prvs_address, prvs_keynum, prvs_result; /* $prvscheck_... */
 	struct str run_output; int runrc; /* $runrc */
 	unsigned depth;

@@ -7,14 +7,14 @@
 #include "base/banned.h"
 
 static const struct expand_item *const item_sets[] = {items_control, items_list, items_text, items_file,
-    items_lookup, items_run, items_hash, items_sign, items_extract};
+    items_lookup, items_run, items_hash, items_sign, items_extract, items_srs};
 static const struct expand_operator *const op_sets[] = {ops_text, ops_hash, ops_number, ops_address, ops_misc, ops_idn};
-static const struct expand_condition_row *const cond_sets[] = {cond_logic, cond_compare, cond_match, cond_misc, cond_auth};
+static const struct expand_condition_row *const cond_sets[] = {cond_logic, cond_compare, cond_match, cond_misc, cond_auth, cond_srs, cond_saslauthd};
 static const struct expand_var *const var_sets[] = {vars_basic, vars_peer, vars_message, vars_address, vars_upper};
 
 /* Rows of the manual that are not at work unless a room above registered them. */
 static const char *const not_yet[] = {"certextract", "dlfunc", "perl", "acl", "authresults", "pam", "radius",
-    "ldapauth", "inbound_srs", "srs_encode", "saslauthd", "arc_state", "arc_state_reason", "arc_domains",
+    "ldapauth", "arc_state", "arc_state_reason", "arc_domains",
     "arc_oldest_pass", "spf_result", "spf_received", "spf_header_comment", "spf_smtp_comment",
     "spf_result_guessed", "dmarc_status", "dmarc_status_text", "dmarc_domain_policy", "dmarc_used_domain",
     "dcc_header", "dcc_result", "ldap_dn", "spam_score", "malware_name"};
@@ -150,6 +150,10 @@ bool expand_compile_all(struct config *cfg, struct env *env, struct why *why)
 	const struct opt_row *rows = config_main_rows(&n);
 
 	index_vars(cfg);
+	for (int k = 0; k < LIST_KINDS; k++)
+		for (struct named_list *nl = cfg->lists[k]; nl; nl = nl->next)
+			if (memchr(nl->value.text.p, '$', nl->value.text.len) || memchr(nl->value.text.p, '\\', nl->value.text.len))
+				nl->value.tree = expand_parse(cfg->arena, cfg, nl->value.text);
 	compile_rows(cfg, rows, n, &cfg->main);
 	for (int k = 0; k < DRIVER_KINDS; k++) {
 		const struct driver_family *f = &cfg->schema->family[k];

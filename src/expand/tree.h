@@ -117,7 +117,7 @@ enum expand_status xquote_lookup(struct eval *ev, struct str params, struct str 
 
 /* The tables of this room, each ending in a row without a name. */
 extern const struct expand_item items_control[], items_list[], items_text[], items_file[], items_lookup[], items_run[],
-    items_hash[], items_sign[], items_extract[];
+    items_hash[], items_sign[], items_extract[], items_srs[];
 extern const struct expand_operator ops_text[], ops_hash[], ops_number[], ops_address[], ops_misc[], ops_idn[];
-extern const struct expand_condition_row cond_logic[], cond_compare[], cond_match[], cond_misc[], cond_auth[];
+extern const struct expand_condition_row cond_logic[], cond_compare[], cond_match[], cond_misc[], cond_auth[], cond_srs[], cond_saslauthd[];
 extern const struct expand_var vars_basic[], vars_peer[], vars_message[], vars_address[], vars_upper[];

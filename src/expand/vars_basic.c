@@ -14,6 +14,7 @@ GET(get_item) { *ret = ev->item; return true; }
 GET(get_prvs_address) { *ret = ev->prvs_address; return true; }
 GET(get_prvs_keynum) { *ret = ev->prvs_keynum; return true; }
 GET(get_prvs_result) { *ret = ev->prvs_result; return true; }
+GET(get_srs_recipient) { *ret = ev->srs_recipient; return true; }
 GET(get_runrc) { *ret = str_printf(ev->lx.arena, "%d", ev->runrc); return true; }
 GET(get_pid) { *ret = str_printf(ev->lx.arena, "%d", (int)getpid()); return true; }
 GET(get_version) { *ret = STR(EXIMIUS_VERSION); return true; }
@@ -199,6 +200,7 @@ const struct expand_var vars_basic[] = {
     FN("spool_directory", get_spool_directory),
     FN("spool_inodes", get_spool_inodes),
     FN("spool_space", get_spool_space),
+    FN("srs_recipient", get_srs_recipient),
     FN("tod_bsdinbox", get_tod_bsdinbox),
     FN("tod_epoch", get_tod_epoch),
     FN("tod_epoch_l", get_tod_epoch_l),

@@ -120,6 +120,8 @@ static bool all_headers(struct eval *ev, struct message *m, bool decode, struct 
 	for (const struct header *h = m->headers.first; h; h = h->next)
 		if (h->kind != HDR_OLD)
 			sb_add(&sb, h->text);
+	if (sb.len && sb.p[sb.len - 1] == '\n')
+		sb_truncate(&sb, sb.len - 1);
 	*ret = sb_str(&sb);
 	if (decode && ev->lx.config)
 		*ret = rfc2047_decode(ev->lx.arena, *ret, ev->lx.config->main.headers_charset.text,

@@ -29,10 +29,6 @@ const struct expand_var vars_upper[] = {
     UP("auth1", AUTH, NULL), UP("auth2", AUTH, NULL), UP("auth3", AUTH, NULL), UP("auth4", AUTH, NULL),
     UP("authenticated_fail_id", AUTH, NULL), UP("authentication_failed", AUTH, "0"),
     UP("bounce_recipient", BOUNCE, NULL), UP("warn_message_delay", BOUNCE, NULL), UP("warn_message_recipients", BOUNCE, NULL),
-    UP("n0", FILTER, "0"), UP("n1", FILTER, "0"), UP("n2", FILTER, "0"), UP("n3", FILTER, "0"), UP("n4", FILTER, "0"),
-    UP("n5", FILTER, "0"), UP("n6", FILTER, "0"), UP("n7", FILTER, "0"), UP("n8", FILTER, "0"), UP("n9", FILTER, "0"),
-    UP("sn0", FILTER, "0"), UP("sn1", FILTER, "0"), UP("sn2", FILTER, "0"), UP("sn3", FILTER, "0"), UP("sn4", FILTER, "0"),
-    UP("sn5", FILTER, "0"), UP("sn6", FILTER, "0"), UP("sn7", FILTER, "0"), UP("sn8", FILTER, "0"), UP("sn9", FILTER, "0"),
     UP("thisaddress", FILTER, NULL),
     UP("event_data", EVENT, NULL), UP("event_defer_errno", EVENT, "0"), UP("event_name", EVENT, NULL),
     UP("inode", ADDRESS, "0"), UP("mailstore_basename", ADDRESS, NULL), UP("pipe_addresses", ADDRESS, NULL),
@@ -53,6 +49,5 @@ const struct expand_var vars_upper[] = {
     UP("mime_content_type", SCAN, NULL), UP("mime_decoded_filename", SCAN, NULL), UP("mime_filename", SCAN, NULL),
     UP("mime_is_coverletter", SCAN, "0"), UP("mime_is_multipart", SCAN, "0"), UP("mime_is_rfc822", SCAN, "0"),
     UP("mime_part_count", SCAN, "-1"),
-    UP("srs_recipient", MAILAUTH, NULL),
     {0},
 };
