@@ -29,7 +29,7 @@ struct dns_record {
 };
 struct dns_result {
 	enum dns_answer answer;
-	bool secure;            /* DNSSEC validated (AD) */
+	bool secure;            /* DNSSEC: validated by us, or, where we have no trust anchor, the name server said AD */
 	bool authoritative;
 	uint32_t ttl;
 	struct dns_record *record;
@@ -41,7 +41,7 @@ struct dns_result {
 struct resolver_opts {
 	const char *resolv_conf;  /* NULL = /etc/resolv.conf */
 	const char *hosts_file;   /* NULL = /etc/hosts */
-	const char *root_key;     /* trust anchor file, NULL = system's when there is one */
+	const char *root_key;     /* trust anchor file, NULL = system's when there is one (and dnssec is set) */
 	const char *forward;      /* "addr[@port]", overrides resolv.conf */
 	int retrans_s, retry;     /* dns_retrans, dns_retry; 0 = default */
 	bool use_edns0, dnssec;

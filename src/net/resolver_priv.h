@@ -21,6 +21,9 @@ void dns_answer_pick(struct arena *a, const struct dns_record *all, size_t n, st
 /* Is it a name that can be asked for (labels of 1..63 bytes, 253 in all)? A final dot is cut. */
 bool dns_name_good(struct str *name);
 
+/* Does this name server ("addr[@port]") call its answer authentic (AD)? False also when it is silent. */
+bool dns_ad_says(struct arena *a, struct str server, struct str name, enum dns_type type);
+
 struct resolv_conf {
 	struct str server[NAMESERVERS_MAX];
 	size_t servers;

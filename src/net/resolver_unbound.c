@@ -372,6 +372,9 @@ static struct dns_result *unbound_query(void *data, struct arena *a, struct str 
 		return again(ret, a, err ? ub_strerror(err) : "timed out");
 	ret = convert(a, q, name, type, validated, ret);
 	question_free(q);
+	/* Without an anchor of ours: the name server's word, as Exim takes it. */
+	if (u->dnssec && !validated && ret->answer == DNS_FOUND)
+		ret->secure = dns_ad_says(a, u->forward ? str_c(u->forward) : resolver_conf(u->resolver)->server[0], name, type);
 	return ret;
 }
 
