@@ -49,7 +49,7 @@ struct config *reload_parse(const struct config_schema *schema, struct env *env,
 		return NULL;
 	}
 	struct str text, path = str_cut(str_n(map, size), 0, &text);
-	static const struct config_source handed = {.exim_uid = -1, .exim_gid = -1};
+	struct config_source handed = {.exim_uid = -1, .exim_gid = -1, .schema = schema};
 	struct config *c = str_is_set(text) ? config_parse(schema, env, text, path, &handed, why) : NULL;
 	munmap(map, size);
 	return c;
