@@ -39,15 +39,14 @@ struct deliver_job {
 	unsigned delivered, deferred, failed;
 	/* Destinations the caller may have more messages for (connection reuse by schedule): */
 	void (*on_waiting)(void *arg, struct str host_key, struct str id); void *arg;
+	/* Told of each message that this attempt made (bounces, warnings, replies), already durable: the
+	 * caller queues it. NULL = it is delivered here, when this attempt is over. */
+	void (*made)(void *arg, const struct message *m);
 };
 /* Runs to the end in this thread. Everything is logged. */
 enum deliver_outcome deliver_message(struct deliver_job *job);
 /* Same for a message just committed by this process (already locked, header in memory). */
 enum deliver_outcome deliver_opened(struct deliver_job *job, struct message *m, struct spool_msg *sm);
 
-/* Bounce and warning messages (manual 50, RFC 3461-3464): made as new messages through the spool. */
-struct bounce;
-bool deliver_send_bounce(struct deliver_job *job, struct message *m, struct spool_msg *sm, struct address *failed, struct why *why);
-bool deliver_send_warning(struct deliver_job *job, struct message *m, struct spool_msg *sm, struct address *deferred, struct why *why);
-bool deliver_send_success(struct deliver_job *job, struct message *m, struct spool_msg *sm, struct address *done, struct why *why);
-/* freeze_tell, errors during freeze ... */
+/* $bounce_recipient, $bounce_return_size_limit, $warn_message_delay, $warn_message_recipients. */
+extern const struct expand_var deliver_vars[];

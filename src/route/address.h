@@ -37,6 +37,7 @@ struct route_host {
 	 * transport when this host failed for now (0 = it did not). */
 	int basic_errno, more_errno;
 	struct str error;
+	bool has_record;        /* check_hosts found a retry record */
 	bool message_error;     /* the failure is about this message, not about the host (4xx to MAIL, DATA) */
 };
 
@@ -83,6 +84,9 @@ struct address {
 	struct str remote_mta, log_extra; /* H=.. X=.. parts already formatted */
 	struct str tls_cipher, tls_peer_dn; bool tls_verified;
 	int64_t done_us, transport_us; /* when, how long */
+	int64_t sent_size;             /* bytes that went out, for S= ; 0 = not told */
+	bool suppressed;               /* -N: not really delivered */
+	bool settled;                  /* delivered, or answered by a bounce that is durable */
 	struct str file_name;          /* appendfile: where it went */
 	uint32_t log_flags;            /* ADDRESS_LOG_ */
 	struct str shadow_message;     /* shadow transport that ran: "name" or "name (why not)", for ST= */

@@ -39,7 +39,8 @@ struct route_job {
 	/* Asked before an address is routed (retry times, held domains); false: it has set state and
 	 * message, and the address goes to `deferred` or `failed`. NULL = no question. */
 	bool (*before)(struct route_job *job, struct address *ad); void *before_arg;
-	/* Told of each address as its routing ends, in the order in which that happens; NULL = nobody. */
+	/* Told of each address as its routing ends, in the order in which that happens; NULL =
+	 * nobody. What failed, was deferred or discarded is then his, and on no list. */
 	void (*routed)(struct route_job *job, struct address *ad);
 	/* Send a short message of the system to `to` (syntax_errors_to); NULL = cannot. */
 	void (*send_note)(struct route_job *job, struct str to, struct str subject, struct str text); void *note_arg;

@@ -309,9 +309,12 @@ static void sort_in(struct route_job *job, struct address *ad)
 	ad->next = NULL;
 	switch (ad->state) {
 	case ADDRESS_ROUTED: put_front(ad->transport && transport_is_local(ad->transport) ? &job->local : &job->remote, ad); break;
-	case ADDRESS_DISCARDED: put_front(&job->done, ad); break;
-	case ADDRESS_FAILED: put_front(&job->failed, ad); break;
-	case ADDRESS_DEFERRED: put_front(&job->deferred, ad); break;
+	case ADDRESS_DISCARDED:
+	case ADDRESS_FAILED:
+	case ADDRESS_DEFERRED:
+		if (!job->routed)
+			put_front(ad->state == ADDRESS_FAILED ? &job->failed : ad->state == ADDRESS_DEFERRED ? &job->deferred : &job->done, ad);
+		break;
 	case ADDRESS_NEW:
 	case ADDRESS_PARENT:
 	case ADDRESS_DELIVERED: break;
