@@ -56,6 +56,7 @@ enum delivery_errno {
 	DERR_DATA4XX = -46,
 	DERR_PROXYFAIL = -47,
 	DERR_AUTHPROB = -48,
+	DERR_UTF8_FWD = -49,
 	DERR_HOST_IS_LOCAL = -50,
 	DERR_ROUTE_RETRY = -52,   /* retry times not reached: routing, address, all hosts */
 	DERR_LOCAL_RETRY = -53,

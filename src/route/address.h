@@ -113,7 +113,8 @@ enum address_flags {
 
 enum address_log_flags {
 	ADDRESS_LOG_PANIC = 1,  /* its result goes to the panic log too */
-	ADDRESS_LOG_NOTHING = 2 /* disable_logging */
+	ADDRESS_LOG_NOTHING = 2, /* disable_logging */
+	ADDRESS_RETRY_EXPIRED = 4 /* deferred, but every host is past its last retry cutoff: to be failed, "retry timeout exceeded" */
 };
 
 /* What a filter's mail or vacation command, or a router, wants sent (ADDRESS_AUTOREPLY: address.reply). */

@@ -19,6 +19,7 @@ struct transport_generic {
 enum { TRANSPORT_PREPARED = 8 };
 
 /* One delivery: a batch of addresses that go together to one transport. */
+struct retry_moment;
 struct delivery {
 	const struct config *config;
 	struct env *env;
@@ -32,6 +33,7 @@ struct delivery {
 	struct out_view out;
 	struct str return_path;
 	struct conn_pool *pool;        /* idle connections of the courier; NULL = none */
+	const struct retry_moment *retry; /* hosts are asked and noted here; NULL = no retry records (queue/retry_db.h) */
 	bool dont_deliver;             /* -N */
 	bool test_only;
 	bool shadow;                   /* runs as another transport's shadow */
@@ -64,6 +66,8 @@ struct transport_driver {
 	/* For remote drivers: most addresses of a run (0 = no limit); whether two may go together. */
 	int (*max_rcpt)(const struct driver_instance *di, struct eval *ev);
 	bool (*can_share)(const struct driver_instance *di, struct eval *ev, const struct address *a, const struct address *b);
+	/* A 4xx to RCPT delays sender and recipient together (retry_key_rcpt); NULL: it never comes to that. */
+	bool (*retry_includes_sender)(const struct driver_instance *di);
 	/* Most time a local run may take, in ms; 0 = no limit. NULL: ten minutes. */
 	int64_t (*time_limit_ms)(const struct driver_instance *di);
 	bool interactive; /* speaks to a server: umask and files do not matter */
