@@ -112,8 +112,8 @@ enum acl_verdict acl_run(struct eval *ev, struct acl_frame *f, const struct xstr
 enum acl_verdict acl_run_named(struct eval *ev, struct acl_frame *f, struct str name, struct str *ret_user, struct str *ret_log);
 
 /* Before a rejection is answered and logged (44.24): what is told of a sender that did not verify.
- * ret_client: lines to put in front of the answer, unset = none; ret_log: a log entry of its own,
- * unset = none. Each failure is told once per message. */
+ * ret_client: lines to put in front of the answer, unset = none; ret_log: a log entry of its own (what
+ * follows the words about the host), unset = none. Each failure is told once per message. */
 void acl_sender_details(struct eval *ev, struct acl_frame *f, enum acl_verdict v, struct str *ret_client, struct str *ret_log);
 /* Take the headers that wait out of, and put those that wait into, the message (44.15, 44.16), and forget them. */
 void acl_headers_apply(struct eval *ev, struct message *m, struct acl_effects *e);

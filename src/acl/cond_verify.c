@@ -280,6 +280,7 @@ static enum acl_verdict do_sender(struct verify_cond *v)
 		r->user = s->user_message;
 		r->f->temp_details = true;
 	}
+	r->log = r->user;
 	r->f->verify_message = r->user;
 	/* warn tells the whole of it in $acl_verify_message; a rejection has acl_sender_details for that */
 	if (r->verb == VERB_WARN && s->result == VERIFY_FAIL && str_is_set(s->log_message))
@@ -442,7 +443,7 @@ void acl_sender_details(struct eval *ev, struct acl_frame *f, enum acl_verdict v
 	if (s->no_details)
 		return;
 	if (config_logs(ev->lx.config, LOGSEL_SENDER_VERIFY_FAIL))
-		*ret_log = str_printf(ev->lx.arena, "%.*s sender verify %s for <%.*s>%s%.*s", STR_ARG(acl_log_host(ev)),
+		*ret_log = str_printf(ev->lx.arena, "sender verify %s for <%.*s>%s%.*s",
 		    s->result == VERIFY_DEFER ? "defer" : "fail", STR_ARG(s->address), str_is_set(s->log_message) ? ": " : "",
 		    STR_ARG(s->log_message));
 	if (str_is_set(s->user_message) && (fail || ev->lx.config->main.smtp_return_error_details))

@@ -27,7 +27,7 @@ static bool csa_status(struct eval *ev, void *obj, struct str *ret)
 }
 
 #define VAR(n, field) EXPAND_VAR_STR(n, SPACE_ACL, struct acl_frame, field, false)
-#define VAR_NUM(n, field_) {.name = (n), .space = SPACE_ACL, .kind = VAR_INT32, .offset = offsetof(struct acl_frame, field_)}
+#define VAR_NUM(n, field_) {.name = (n), .space = SPACE_ACL, .kind = VAR_INT32, .offset = offsetof(struct acl_frame, field_), .none = "0"}
 const struct expand_var acl_vars[] = {
 	VAR("acl_arg1", arg[0]), VAR("acl_arg2", arg[1]), VAR("acl_arg3", arg[2]), VAR("acl_arg4", arg[3]),
 	VAR("acl_arg5", arg[4]), VAR("acl_arg6", arg[5]), VAR("acl_arg7", arg[6]), VAR("acl_arg8", arg[7]),
@@ -136,6 +136,6 @@ const struct expand_item acl_items[] = {
 	{0}
 };
 const struct expand_condition_row acl_conditions[] = {
-	{.name = "acl", .min_args = 1, .max_args = 10, .test = acl_condition},
+	{.name = "acl", .min_args = 1, .max_args = 10, .grouped = true, .test = acl_condition},
 	{0}
 };

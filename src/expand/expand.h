@@ -64,6 +64,7 @@ struct expand_condition_row {
 	const char *name;
 	uint8_t min_args, max_args;
 	bool lazy;
+	bool grouped;               /* name{{a}{b}...}: as many as are there, in braces of their own */
 	enum expand_status (*test)(struct eval *ev, const struct xnode *node, const struct str *arg, unsigned args, bool *ret);
 	void (*parse)(struct xparser *x, struct xnode *n); /* as above */
 };

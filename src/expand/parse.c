@@ -464,6 +464,29 @@ static struct str condition_name(struct xparser *x)
 	return str_n(from, (size_t)(x->p - from));
 }
 
+/* acl {{name}{arg1}...} */
+static void parse_grouped(struct xparser *x, struct xnode *n)
+{
+	xparse_space(x);
+	if (!xparse_take(x, '{')) {
+		xparse_error(x, "missing { after \"%.*s\"", STR_ARG(n->name));
+		return;
+	}
+	for (xparse_space(x); xparse_take(x, '{'); xparse_space(x)) {
+		if (n->args == n->u.cond->max_args) {
+			xparse_error(x, "too many arguments for \"%.*s\"", STR_ARG(n->name));
+			return;
+		}
+		n->arg[n->args++] = xparse_braced(x);
+		if (x->failed)
+			return;
+	}
+	if (n->args < n->u.cond->min_args)
+		xparse_error(x, "missing argument for \"%.*s\"", STR_ARG(n->name));
+	else if (!xparse_take(x, '}'))
+		xparse_error(x, "missing } at end of \"%.*s\"", STR_ARG(n->name));
+}
+
 struct xnode *xparse_condition(struct xparser *x)
 {
 	struct xnode *n = node_new(x, XN_ITEM);
@@ -494,6 +517,10 @@ struct xnode *xparse_condition(struct xparser *x)
 	}
 	if (n->u.cond->parse) {
 		n->u.cond->parse(x, n);
+		goto out;
+	}
+	if (n->u.cond->grouped) {
+		parse_grouped(x, n);
 		goto out;
 	}
 	for (unsigned i = 0; i < n->u.cond->min_args; i++) {
