@@ -95,6 +95,8 @@ struct config_schema {
 	/* Called in this order after all is read, before sealing: expand, lists, ACL, retry ... */
 	bool (*const *compile)(struct config *cfg, struct env *env, struct why *why);
 	size_t compile_count;
+	/* Tell all predefined macros that rooms above make of their own rows: visit("_EXP_ITEM_", "lookup"). */
+	void (*each_macro)(const struct config_schema *schema, void (*visit)(void *ctx, const char *class, const char *name), void *ctx);
 	/* Expand one text while reading, for the few settings that are needed at once (trusted_users,
 	 * spool_directory ...). The result lives in `a`. NULL: such a value with a $ is an error. */
 	bool (*expand_now)(struct config *cfg, struct env *env, struct arena *a, struct str text, struct str *ret, struct why *why);

@@ -119,6 +119,26 @@ static bool log_named(struct str rest)
 	return str_eqc(rest, "ALL");
 }
 
+struct search {
+	struct str name;
+	bool found;
+};
+
+static void search_visit(void *ctx, const char *class, const char *name)
+{
+	struct search *s = ctx;
+	if (!s->found && str_starts(s->name, class))
+		s->found = is_upper_of(str_from(s->name, strlen(class)), name);
+}
+
+static bool told_by_rooms(const struct config_schema *schema, struct str name)
+{
+	struct search s = {.name = name};
+	if (schema->each_macro && str_starts(name, "_EXP_"))
+		schema->each_macro(schema, search_visit, &s);
+	return s.found;
+}
+
 struct str macros_predefined(const struct config_schema *schema, struct str name)
 {
 	struct str rest = name;
@@ -134,6 +154,8 @@ struct str macros_predefined(const struct config_schema *schema, struct str name
 	for (unsigned k = 0; k < DRIVER_KINDS; k++)
 		if (of_family(&schema->family[k], k, name))
 			return STR("y");
+	if (told_by_rooms(schema, name))
+		return STR("y");
 	for (const char *const *h = schema->have_macros; h && *h; h++) {
 		struct str value, have = str_cut(str_c(*h), '=', &value);
 		if (str_eq(have, name))
@@ -163,7 +185,7 @@ static bool may_begin_predefined(const struct macros *m, struct str line, size_t
 
 static void learn_predefined(struct macros *m)
 {
-	static const char *const classes[] = {"_LOG_", "_OPT_", "_DRIVER_"};
+	static const char *const classes[] = {"_LOG_", "_OPT_", "_DRIVER_", "_EXP_"};
 	for (size_t i = 0; i < countof(classes); i++)
 		pairs_add(&m->predefined, classes[i][1], classes[i][2]);
 	for (const char *const *h = m->schema ? m->schema->have_macros : NULL; h && *h; h++)
@@ -358,6 +380,17 @@ static void print_family(struct strbuf *out, bool names_only, const struct drive
 	print_rows(out, names_only, kind_prefix[kind].generic, "", f->generic, f->generic_count);
 }
 
+struct print_told {
+	struct strbuf *out;
+	bool names_only;
+};
+
+static void print_visit(void *ctx, const char *class, const char *name)
+{
+	struct print_told *p = ctx;
+	print_name(p->out, p->names_only, class, "", name);
+}
+
 void macros_print_predefined(const struct config_schema *schema, bool names_only, struct strbuf *out)
 {
 	size_t count;
@@ -368,6 +401,9 @@ void macros_print_predefined(const struct config_schema *schema, bool names_only
 		print_family(out, names_only, &schema->family[k], k);
 	const struct opt_row *rows = config_main_rows(&count);
 	print_rows(out, names_only, "_OPT_MAIN_", "", rows, count);
+	struct print_told told = {.out = out, .names_only = names_only};
+	if (schema && schema->each_macro)
+		schema->each_macro(schema, print_visit, &told);
 	for (const char *const *h = schema ? schema->have_macros : NULL; h && *h; h++) {
 		struct str value, name = str_cut(str_c(*h), '=', &value);
 		sb_add(out, name);

@@ -46,6 +46,7 @@ void eximius_schema(struct config_schema *ret)
 {
 	*ret = (struct config_schema){.have_macros = have_macros,
 	    .expand = &registry,
+	    .each_macro = expand_each_macro,
 	    .expand_now = expand_now,
 	    .compile = compile_steps,
 	    .compile_count = countof(compile_steps)};

@@ -35,6 +35,9 @@ bool expand_compile_all(struct config *cfg, struct env *env, struct why *why);
 
 /* config_schema.expand_now: a setting that is needed while the configuration is being read. */
 bool expand_setting(struct config *cfg, struct env *env, struct arena *a, struct str text, struct str *ret, struct why *why);
+/* Schema hook: the predefined macros of manual 6.9 for every row of this room and of those above, as
+ * class "_EXP_ITEM_" and name "lookup". */
+void expand_each_macro(const struct config_schema *schema, void (*visit)(void *ctx, const char *class, const char *name), void *ctx);
 
 /* --- What rooms above register --------------------------------------------------------------- */
 enum var_kind { VAR_STR, VAR_CSTR, VAR_INT32, VAR_INT64, VAR_BOOL, VAR_FN };

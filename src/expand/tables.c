@@ -164,3 +164,31 @@ bool expand_compile_all(struct config *cfg, struct env *env, struct why *why)
 	}
 	return true;
 }
+
+#define EACH_ROW(type, class, set) \
+	for (const type *r = (set); r->name; r++) \
+		if (ch_alpha(r->name[0])) /* signs make no macros */ \
+			visit(ctx, (class), r->name)
+
+void expand_each_macro(const struct config_schema *schema, void (*visit)(void *ctx, const char *class, const char *name), void *ctx)
+{
+	static const struct expand_registry none;
+	const struct expand_registry *reg = schema->expand ? schema->expand : &none;
+
+	for (size_t i = 0; i < countof(item_sets); i++)
+		EACH_ROW(struct expand_item, "_EXP_ITEM_", item_sets[i]);
+	for (size_t i = 0; reg->item_sets && reg->item_sets[i]; i++)
+		EACH_ROW(struct expand_item, "_EXP_ITEM_", reg->item_sets[i]);
+	for (size_t i = 0; i < countof(op_sets); i++)
+		EACH_ROW(struct expand_operator, "_EXP_OP_", op_sets[i]);
+	for (size_t i = 0; reg->operator_sets && reg->operator_sets[i]; i++)
+		EACH_ROW(struct expand_operator, "_EXP_OP_", reg->operator_sets[i]);
+	for (size_t i = 0; i < countof(cond_sets); i++)
+		EACH_ROW(struct expand_condition_row, "_EXP_COND_", cond_sets[i]);
+	for (size_t i = 0; reg->condition_sets && reg->condition_sets[i]; i++)
+		EACH_ROW(struct expand_condition_row, "_EXP_COND_", reg->condition_sets[i]);
+	for (size_t i = 0; i < countof(var_sets); i++)
+		EACH_ROW(struct expand_var, "_EXP_VAR_", var_sets[i]);
+	for (size_t i = 0; reg->var_sets && reg->var_sets[i]; i++)
+		EACH_ROW(struct expand_var, "_EXP_VAR_", reg->var_sets[i]);
+}

@@ -90,6 +90,12 @@ static bool fake_expand(struct config *cfg, struct env *env, struct arena *a, st
 	return false;
 }
 
+static void fake_each_macro(const struct config_schema *schema, void (*visit)(void *ctx, const char *class, const char *name), void *ctx)
+{
+	visit(ctx, "_EXP_ITEM_", "lookup");
+	visit(ctx, "_EXP_COND_", "bool_lax");
+}
+
 static const char *const have[] = {"_HAVE_TLS", "_HAVE_TLS_ALPN", "_DKIM_SIGN_HEADERS=From:To", NULL};
 
 const struct config_schema fake_schema = {
@@ -102,5 +108,6 @@ const struct config_schema fake_schema = {
 			.generic_count = countof(auth_generic), .generic_size = sizeof(struct fake_auth_generic)},
 	},
 	.have_macros = have,
+	.each_macro = fake_each_macro,
 	.expand_now = fake_expand,
 };

@@ -192,6 +192,7 @@ static const struct {
 	{".ifdef _DRIVER_ROUTER_ACCEPT\ntimezone = q\n.endif\n", "q"},
 	{".ifndef _DRIVER_ROUTER_NONE\ntimezone = q\n.endif\n", "q"},
 	{".ifdef _OPT_ROUTERS_DOMAINS\n.ifdef _OPT_ROUTER_ACCEPT_FANCY\ntimezone = q\n.endif\n.endif\n", "q"},
+	{".ifdef _EXP_COND_BOOL_LAX\n.ifndef _EXP_COND_BOO\ntimezone = _EXP_ITEM_LOOKUP\n.endif\n.endif\n", "y"},
 	{".ifdef _LOG_PID\ntimezone = q\n.endif\n", "q"},
 	{" .ifdef X\nfoo\n .else\ntimezone = q\n.endif junk\n", "q"},
 	{".ifdef X\nfoo\n.elifdef Y\nbar\n.elifndef Z\ntimezone = q\n.else\nfoo\n.endif junk\n", "q"},
