@@ -18,20 +18,6 @@ static const char *const have_macros[] = {"_HAVE_IPV6", "_HAVE_TLS", "_HAVE_OPEN
     "_HAVE_LOOKUP_LSEARCH", "_HAVE_LOOKUP_DSEARCH", "_HAVE_LOOKUP_CDB", "_HAVE_LOOKUP_DBM", "_HAVE_LOOKUP_LMDB",
     "_HAVE_LOOKUP_JSON", "_HAVE_LOOKUP_PASSWD", "_HAVE_LOOKUP_DNSDB", "_HAVE_LOOKUP_SQLITE", NULL};
 
-/* Settings that are needed while reading, before anything is compiled (trusted_users, spool_directory). */
-static bool expand_now(struct config *cfg, struct env *env, struct arena *a, struct str text, struct str *ret, struct why *why)
-{
-	struct eval *ev = arena_new_of(a, struct eval);
-	eval_init(ev, cfg, env, a);
-	switch (expand_text(ev, text, ret)) {
-	case EXPAND_OK: return true;
-	case EXPAND_FORCED: why_set(why, false, "forced failure"); return false;
-	case EXPAND_FAILED: why_set(why, false, "%.*s", STR_ARG(ev->lx.error)); return false;
-	case EXPAND_DEFER: why_set(why, true, "%.*s", STR_ARG(ev->lx.error)); return false;
-	}
-	return false;
-}
-
 static const struct expand_var *const var_sets[] = {acl_vars, receive_vars, sasl_vars, NULL};
 static const struct expand_item *const item_sets[] = {acl_items, NULL};
 static const struct expand_condition_row *const condition_sets[] = {acl_conditions, NULL};
@@ -47,7 +33,7 @@ void eximius_schema(struct config_schema *ret)
 	*ret = (struct config_schema){.have_macros = have_macros,
 	    .expand = &registry,
 	    .each_macro = expand_each_macro,
-	    .expand_now = expand_now,
+	    .expand_now = expand_setting,
 	    .compile = compile_steps,
 	    .compile_count = countof(compile_steps)};
 	ret->family[DRIVER_ROUTER] = route_family;
