@@ -13,6 +13,8 @@
  * command delivers it (or leaves it) itself. */
 struct receive_sink {
 	void (*queued)(void *arg, const struct message *m, unsigned how);
+	/* ETRN, its argument without the "#": begin a queue run; false: one for it runs already. NULL: not possible. */
+	bool (*etrn)(void *arg, struct str text);
 	void *arg;
 };
 enum receive_how { RECEIVE_DELIVER = 1, RECEIVE_QUEUE_ONLY = 2, RECEIVE_QUEUE_SMTP = 4, RECEIVE_FROZEN = 8 };
@@ -32,7 +34,7 @@ struct receive_opts {
 	struct str interface_address; int interface_port;
 	struct local_caller *caller;
 	unsigned connections, connections_from_host; /* at accept, for smtp_accept_* and $smtp counts */
-	void *counters;  /* daemon's shared counters: receive/counters.h */
+	void *counters;  /* unused here: the daemon counts what its sink is told */
 };
 struct receive_session *receive_session_new(struct stream *s, const struct receive_opts *o);
 enum smtp_run receive_session_start(struct receive_session *rs);
@@ -66,6 +68,7 @@ struct local_caller {
 	int deliver_mode;        /* 'b','f','i','q','s' of -od */
 	bool no_delivery;        /* -N */
 	bool suppress_from_line;
+	bool no_qualify;         /* -bnq: header addresses stay unqualified */
 	struct str body_type; struct str queue_name;
 };
 /* Take a message from `in` (not SMTP: -bm, -t). recipients: arguments. Exit status as the manual's (5 -oe..).

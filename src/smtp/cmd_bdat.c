@@ -48,6 +48,7 @@ static void take_chunk(struct smtp_session *ss, int64_t size, bool last)
 {
 	enum smtp_eod how = smtp_read_data(ss, size);
 	ss->bdat_total += size;
+	ss->bdat_last = size;
 	if (how == SMTP_EOD_LOST || how == SMTP_EOD_TIMEOUT) {
 		finish(ss, how);
 		return;
@@ -96,4 +97,10 @@ void smtp_cmd_bdat(struct smtp_session *ss, struct str args)
 		ss->bdat_total = 0;
 	}
 	take_chunk(ss, size, last);
+}
+
+int64_t smtp_session_chunk(const struct smtp_session *ss, int64_t *ret_total)
+{
+	*ret_total = ss->bdat_total;
+	return ss->bdat_last;
 }

@@ -16,6 +16,15 @@ static bool feed(struct smtp_session *ss, struct str in, bool keep, size_t *ret_
 	return keep && len ? ss->policy->data_chunk(ss->arg, out, len) : keep;
 }
 
+static void count_lines(struct smtp_session *ss, const char *p, size_t n)
+{
+	const char *end = p + n;
+	while ((p = memchr(p, '\n', (size_t)(end - p))) != NULL) {
+		p++;
+		ss->lines++;
+	}
+}
+
 static enum smtp_eod failed(enum status st)
 {
 	return st == ST_TIMEOUT ? SMTP_EOD_TIMEOUT : SMTP_EOD_LOST;
@@ -37,6 +46,8 @@ enum smtp_eod smtp_read_data(struct smtp_session *ss, int64_t limit)
 		while (at < in.len && !ss->dot.done) {
 			size_t used;
 			keep = feed(ss, str_from(in, at), keep, &used);
+			if (ss->opts.batch)
+				count_lines(ss, in.p + at, used);
 			at += used;
 		}
 		left -= (int64_t)at;

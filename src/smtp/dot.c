@@ -79,6 +79,8 @@ static bool step(struct dot *d, struct out *o, char c)
 {
 	if (d->state == DOT_CR || d->state == DOT_DOT_CR) {
 		bool was_dot = d->state == DOT_DOT_CR;
+		if (was_dot && d->plain_dots && c != '\n')
+			put(o, '.');
 		if (c == '\n') {
 			if (was_dot)
 				return true;
@@ -107,6 +109,8 @@ static bool step(struct dot *d, struct out *o, char c)
 		d->state = DOT_DOT; /* the first dot of a line never reaches the output */
 		return false;
 	}
+	if (d->state == DOT_DOT && d->plain_dots)
+		put(o, '.');
 	text(d, o, c);
 	return false;
 }

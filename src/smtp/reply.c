@@ -31,10 +31,22 @@ static void put_line(struct smtp_session *ss, int code, struct str line, bool mo
 	put(ss, "\r\n", 2);
 }
 
+/* A batch has nobody who listens: the first bad reply ends it. */
+static void batch_reply(struct smtp_session *ss, int code, struct str text)
+{
+	if (code < 400 || ss->state == SMTP_CLOSED)
+		return;
+	smtp_end(ss);
+	if (ss->policy->batch_error)
+		ss->policy->batch_error(ss->arg, code, text);
+}
+
 void smtp_reply(struct smtp_session *ss, int code, struct str text)
 {
-	if (ss->opts.batch)
+	if (ss->opts.batch) {
+		batch_reply(ss, code, text);
 		return;
+	}
 	struct str rest = text.len > LIMIT_SMTP_REPLY_TEXT ? str_sub(text, 0, LIMIT_SMTP_REPLY_TEXT) : text;
 	do {
 		struct str line = str_cut(rest, '\n', &rest);
@@ -46,8 +58,10 @@ void smtp_reply(struct smtp_session *ss, int code, struct str text)
 
 static void reply_two(struct smtp_session *ss, int code, struct str text, struct str last)
 {
-	if (ss->opts.batch)
+	if (ss->opts.batch) {
+		batch_reply(ss, code, text);
 		return;
+	}
 	struct str rest = text;
 	do
 		put_line(ss, code, str_cut(rest, '\n', &rest), true);
@@ -65,7 +79,7 @@ static void give_fault(struct smtp_session *ss, struct smtp_answer a)
 		reply_two(ss, a.code, a.text, STR("Too many syntax or protocol errors"));
 	else
 		smtp_reply(ss, a.code, a.text);
-	if (ss->policy->protocol_error)
+	if (ss->policy->protocol_error && a.fault != SMTP_COUNTED_ERROR)
 		ss->policy->protocol_error(ss->arg,
 		    a.fault == SMTP_SYNTAX_ERROR ? SMTP_TROUBLE_SYNTAX : SMTP_TROUBLE_PROTOCOL, text);
 	if (!many)

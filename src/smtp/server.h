@@ -18,7 +18,7 @@ struct smtp_session;
 
 /* A policy's answer: code 0 = the default positive reply. Text may have several lines (\n); a
  * leading "xyz " or "xyz-" code and enhanced status inside the text are the policy's business. */
-enum smtp_fault { SMTP_NO_FAULT, SMTP_SYNTAX_ERROR, SMTP_PROTOCOL_ERROR };
+enum smtp_fault { SMTP_NO_FAULT, SMTP_SYNTAX_ERROR, SMTP_PROTOCOL_ERROR, SMTP_COUNTED_ERROR /* counted, the policy told it itself */ };
 struct smtp_answer {
 	int code;
 	struct str text;
@@ -78,6 +78,8 @@ struct smtp_policy {
 	void (*lost)(void *arg, const char *how); /* "lost", "command-timeout", ...: acl_smtp_notquit, log */
 	/* Told of protocol trouble, for the log; the session's command text and history can be asked. */
 	void (*protocol_error)(void *arg, enum smtp_trouble kind, struct str detail);
+	/* -bS: a reply that is no good one; the session ends. */
+	void (*batch_error)(void *arg, int code, struct str text);
 };
 enum bare_newline { BARE_REJECT, BARE_SPACE, BARE_NORMALIZE, BARE_EXIM };
 
@@ -107,9 +109,13 @@ enum status smtp_session_challenge(struct smtp_session *ss, struct str challenge
 /* Facts for the log: the command under way as sent, the latest commands as "EHLO,MAIL,RCPT"
  * (at most 20, "..." in front when there were more), errors so far. */
 struct str smtp_session_command(const struct smtp_session *ss);
+struct str smtp_session_verb(const struct smtp_session *ss); /* its first word */
 struct str smtp_session_history(const struct smtp_session *ss, struct arena *a);
 unsigned smtp_session_synprot_errors(const struct smtp_session *ss);
 bool smtp_session_pipelined(const struct smtp_session *ss); /* a command was there before its predecessor's reply left */
+unsigned smtp_session_lines(const struct smtp_session *ss); /* -bS: lines read so far */
+/* Octets of the latest BDAT command, and of all since the first one of this message. */
+int64_t smtp_session_chunk(const struct smtp_session *ss, int64_t *ret_total);
 /* Cut the last blank-separated word off *rest: name and value of "NAME=value" (value unset without
  * "="). False when none follows the path. Taint is kept. */
 bool smtp_param_last(struct str *rest, struct str *ret_name, struct str *ret_value);

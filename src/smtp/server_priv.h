@@ -28,10 +28,11 @@ struct smtp_session {
 	bool esmtp, pipelined;
 	bool write_failed;
 	bool rset_free, helo_free, starttls_free, auth_free; /* one uncounted occurrence each (manual 14) */
+	unsigned lines;                /* batch: read so far */
 	unsigned synprot, unknown, nonmail;
 	unsigned history_count;
 	uint8_t history[SMTP_HISTORY]; /* index of smtp_commands, ring */
-	int64_t bdat_total;
+	int64_t bdat_total, bdat_last;
 	struct str line;               /* valid while a command runs */
 	struct dot dot;
 };

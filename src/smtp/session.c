@@ -34,6 +34,17 @@ struct str smtp_session_command(const struct smtp_session *ss)
 	return ss->line;
 }
 
+struct str smtp_session_verb(const struct smtp_session *ss)
+{
+	struct str rest;
+	return str_cut(ss->line, ' ', &rest);
+}
+
+unsigned smtp_session_lines(const struct smtp_session *ss)
+{
+	return ss->lines;
+}
+
 unsigned smtp_session_synprot_errors(const struct smtp_session *ss)
 {
 	return ss->synprot;
@@ -152,6 +163,7 @@ static void run_line(struct smtp_session *ss)
 	enum line_end end;
 	stream_set_timeout(ss->stream, ss->opts.command_timeout_ms);
 	enum status st = stream_read_line(ss->stream, LIMIT_SMTP_COMMAND, &line, &end);
+	ss->lines++;
 	if (st == ST_OK && end == LINE_LF && !ss->opts.local && ss->opts.bare == BARE_REJECT)
 		lone_lf(ss);
 	else if (st == ST_OK)
