@@ -41,7 +41,7 @@ struct macro_pairs {
 };
 struct macros {
 	struct arena *arena;
-	struct macro_pairs predefined; /* second and third byte of all predefined names */
+	struct macro_pairs predefined; /* bytes 2, 3 and 3, 4 of all predefined names */
 	const struct config_schema *schema;
 	struct config_macro *first, **tail;
 	unsigned count;

@@ -41,6 +41,10 @@ struct config_file *config_files_get(struct config_files *files, struct str path
 	*f = (struct config_file){.path = str_dup(files->arena, path), .state = CONFIG_FILE_MISSING};
 	if (files->load)
 		files->load(files, f);
+	else if (files->collected) {
+		f->state = CONFIG_FILE_FAILED;
+		f->text = str_printf(files->arena, "included configuration file %.*s was not collected", STR_ARG(path));
+	}
 	files_add(files, f);
 	return f;
 }
@@ -244,25 +248,45 @@ static bool defines_ok(const struct config_source *src, struct why *why)
 	return true;
 }
 
-enum status config_gather(const struct config_source *src, struct arena *a, struct str *ret_text, struct str *ret_path, struct why *why)
+/* Can a line of this text be an inclusion? Only where the word, or a macro that makes it, stands. */
+static bool may_include(const struct config_source *src, struct str text)
 {
-	struct config_files files = {.arena = a, .src = src, .load = load_from_disk};
-	enum status st = defines_ok(src, why) ? open_first(&files, why) : ST_ERRNO(EINVAL);
-	if (st != ST_OK)
-		return st;
-	/* Walk the lines as the parser will: that finds what is included. Macros decide it. A mistake
-	 * ends the walk; the parser then meets it in its turn, and tells it. */
+	for (const char *const *d = src->defines; d && *d; d++)
+		if (strstr(*d, "inc"))
+			return true;
+	if (str_find(text, STR(".inc")) >= 0)
+		return true;
+	for (size_t i = 0; i + 1 < text.len; i++)
+		if (text.p[i] == '.' && ch_upper(text.p[i + 1]) && (i == 0 || ch_space(text.p[i - 1])))
+			return true;
+	return false;
+}
+
+/* Walk the lines as the parser will: that finds what is included. Macros decide it. A mistake ends
+ * the walk; the parser then meets it in its turn, and tells it. */
+static void walk(struct config_files *files, const struct config_source *src, struct arena *a)
+{
 	struct why ignored = {0};
 	struct lines *l = arena_new_of(a, struct lines);
 	struct str line, name;
 	enum section section = SECTION_MAIN;
-	lines_init(l, a, &files, src, NULL, &ignored);
+	lines_init(l, a, files, src, NULL, &ignored);
 	while (lines_next(l, &line)) {
 		if (section_begins(line, &section, &name))
 			continue;
 		if (section_macro(section, line))
 			lines_macro(l, line);
 	}
+}
+
+enum status config_gather(const struct config_source *src, struct arena *a, struct str *ret_text, struct str *ret_path, struct why *why)
+{
+	struct config_files files = {.arena = a, .src = src, .load = load_from_disk};
+	enum status st = defines_ok(src, why) ? open_first(&files, why) : ST_ERRNO(EINVAL);
+	if (st != ST_OK)
+		return st;
+	if (may_include(src, files.first->text))
+		walk(&files, src, a);
 	*ret_text = bundle(&files, a);
 	*ret_path = files.first->path;
 	return ST_OK;

@@ -21,6 +21,13 @@ static void pairs_add(struct macro_pairs *p, char a, char b)
 	unsigned h = pair_of(a, b);
 	p->bit[h / 64] |= 1ull << (h % 64);
 }
+static bool pairs_within(const struct macro_pairs *part, const struct macro_pairs *all)
+{
+	for (size_t i = 0; i < countof(part->bit); i++)
+		if (part->bit[i] & ~all->bit[i])
+			return false;
+	return true;
+}
 static bool pairs_has(const struct macro_pairs *p, char a, char b)
 {
 	unsigned h = pair_of(a, b);
@@ -180,17 +187,25 @@ static size_t predefined_at(const struct config_schema *schema, struct str line,
 
 static bool may_begin_predefined(const struct macros *m, struct str line, size_t i)
 {
-	return line.p[i] == '_' && i + 2 < line.len && ch_upper(line.p[i + 1]) && pairs_has(&m->predefined, line.p[i + 1], line.p[i + 2]);
+	return line.p[i] == '_' && i + 3 < line.len && ch_upper(line.p[i + 1]) && pairs_has(&m->predefined, line.p[i + 1], line.p[i + 2]) &&
+	    pairs_has(&m->predefined, line.p[i + 2], line.p[i + 3]);
+}
+
+static void learn_name(struct macros *m, const char *name)
+{
+	if (strlen(name) < 4)
+		return;
+	pairs_add(&m->predefined, name[1], name[2]);
+	pairs_add(&m->predefined, name[2], name[3]);
 }
 
 static void learn_predefined(struct macros *m)
 {
 	static const char *const classes[] = {"_LOG_", "_OPT_", "_DRIVER_", "_EXP_"};
 	for (size_t i = 0; i < countof(classes); i++)
-		pairs_add(&m->predefined, classes[i][1], classes[i][2]);
+		learn_name(m, classes[i]);
 	for (const char *const *h = m->schema ? m->schema->have_macros : NULL; h && *h; h++)
-		if ((*h)[0] && (*h)[1])
-			pairs_add(&m->predefined, (*h)[1], (*h)[2]);
+		learn_name(m, *h);
 }
 
 static bool apply_predefined(struct macros *m, struct str *line, size_t from)
@@ -220,10 +235,17 @@ static bool apply_predefined(struct macros *m, struct str *line, size_t from)
 
 /* ---- defined ---- */
 
+struct macro {
+	struct config_macro pub; /* first: the list that others see is one of these */
+	struct macro_pairs pairs;
+};
+
 static struct config_macro *append(struct macros *m, struct str name, struct str value, bool command_line)
 {
-	struct config_macro *c = arena_new_of(m->arena, struct config_macro);
+	struct macro *one = arena_new_of(m->arena, struct macro);
+	struct config_macro *c = &one->pub;
 	*c = (struct config_macro){.name = name, .value = value, .command_line = command_line};
+	pairs_of(name, &one->pairs);
 	*m->tail = c;
 	m->tail = &c->next;
 	m->count++;
@@ -276,7 +298,7 @@ bool macros_apply(struct macros *m, struct str line, size_t from, struct str *re
 	struct macro_pairs pairs;
 	pairs_of(*ret, &pairs);
 	for (const struct config_macro *c = m->first; c; c = c->next) {
-		if ((c->name.len > 1 && !pairs_has(&pairs, c->name.p[0], c->name.p[1])) || !replace_one(m, c, ret, from))
+		if (!pairs_within(&((const struct macro *)c)->pairs, &pairs) || !replace_one(m, c, ret, from))
 			continue;
 		any = true;
 		if (ret->len > LIMIT_CONFIG_LINE)

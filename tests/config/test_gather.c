@@ -162,6 +162,30 @@ static void damaged_texts_are_refused(void)
 	place_done(&p);
 }
 
+/* The word .include may come out of macros. */
+static void inclusions_may_be_made_by_macros(void)
+{
+	static const char *const texts[] = {"INC = include\n.INC one\n", "INC = .include\nINC one\n", "  .INC one\n"};
+	struct place p;
+	struct str text;
+	struct why why;
+	static const char *const define[] = {"INC=include", NULL};
+	place_init(&p);
+	put(&p, "one", "timezone = one\n");
+	for (size_t i = 0; i < countof(texts); i++) {
+		const char *paths[] = {put(&p, "main", texts[i]), NULL};
+		struct config_source src = {.paths = paths, .defines = i == 2 ? define : NULL, .exim_uid = -1, .exim_gid = -1};
+		struct config *c = gather(&p, &src, &text, &why);
+		check_str(str_c(why.text), "");
+		check(c && str_eqc(c->main.timezone.text, "one"));
+		config_unref(c);
+	}
+	struct str lacking = STR("#eximius-configuration 1\nf 24 /a\n.include_if_exists /b/c\n\n");
+	check(!config_parse(&fake_schema, &p.env, lacking, STR("/a"), NULL, &why));
+	check(str_find(str_c(why.text), STR("/b/c was not collected")) > 0);
+	place_done(&p);
+}
+
 static void missing_files_are_told(void)
 {
 	struct place p;
@@ -180,4 +204,5 @@ static void missing_files_are_told(void)
 
 TEST_MAIN({"inclusions follow macros", inclusions_follow_macros}, {"mistakes name the included file", mistakes_name_the_included_file},
     {"files that others may write are refused", files_that_others_may_write_are_refused},
-    {"damaged texts are refused", damaged_texts_are_refused}, {"missing files are told", missing_files_are_told})
+    {"damaged texts are refused", damaged_texts_are_refused}, {"inclusions may be made by macros", inclusions_may_be_made_by_macros},
+    {"missing files are told", missing_files_are_told})
