@@ -2,6 +2,7 @@
 #include "daemon/schema.h"
 
 #include "acl/acl.h"
+#include "deliver/deliver.h"
 #include "expand/expand.h"
 #include "lookup/match.h"
 #include "queue/retry_rule.h"
@@ -18,7 +19,7 @@ static const char *const have_macros[] = {"_HAVE_IPV6", "_HAVE_TLS", "_HAVE_OPEN
     "_HAVE_LOOKUP_LSEARCH", "_HAVE_LOOKUP_DSEARCH", "_HAVE_LOOKUP_CDB", "_HAVE_LOOKUP_DBM", "_HAVE_LOOKUP_LMDB",
     "_HAVE_LOOKUP_JSON", "_HAVE_LOOKUP_PASSWD", "_HAVE_LOOKUP_DNSDB", "_HAVE_LOOKUP_SQLITE", NULL};
 
-static const struct expand_var *const var_sets[] = {acl_vars, receive_vars, sasl_vars, NULL};
+static const struct expand_var *const var_sets[] = {acl_vars, receive_vars, sasl_vars, deliver_vars, NULL};
 static const struct expand_item *const item_sets[] = {acl_items, NULL};
 static const struct expand_condition_row *const condition_sets[] = {acl_conditions, NULL};
 static const struct expand_registry registry = {

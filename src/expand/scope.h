@@ -35,7 +35,7 @@ struct addr_view {
 	struct str return_path, errors_address;
 	struct str recipients, local_part_verified;
 	struct str address; /* whole, $... of events */
-	struct map *router_vars; /* r_NAME -> struct str * */
+	struct map *router_vars; /* NAME of $r_NAME -> struct str * */
 	int64_t uid, gid; /* $local_user_uid; -1 unset */
 	int64_t inode; struct str mailstore_basename; /* appendfile, while it names a file */
 	bool verify;

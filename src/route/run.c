@@ -63,7 +63,7 @@ static enum route_verdict set_variables(struct route_job *job, const struct driv
 		if (st != EXPAND_OK)
 			return route_defer(job, ad, "expansion of \"%.*s\" failed in %.*s router: %.*s", STR_ARG(value),
 			    STR_ARG(di->name), STR_ARG(job->eval->lx.error));
-		map_put(ad->view.router_vars, name, v);
+		map_put(ad->view.router_vars, str_from(name, 2), v);
 	}
 	return ROUTE_ACCEPT;
 }
