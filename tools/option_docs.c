@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * option_docs DIR: writes a page for each table of options into DIR, a heading for each row. Run by
  * tools/gen-option-docs; tools/check-options compares the result with docs/options. */
-#include "route/route.h"
-#include "transport/transport.h"
+#include "daemon/schema.h"
 
 #include <stdio.h>
 
@@ -101,6 +100,10 @@ int main(int argc, char **argv)
 	const struct opt_row *rows = config_main_rows(&count);
 	if (argc != 2)
 		return fputs("usage: option_docs DIR\n", stderr), 2;
-	return page(argv[1], "main", "Main options", rows, count) | family_pages(argv[1], "router", &route_family) |
-	    family_pages(argv[1], "transport", &transport_family);
+	struct config_schema schema;
+	eximius_schema(&schema);
+	return page(argv[1], "main", "Main options", rows, count) |
+	    family_pages(argv[1], "router", &schema.family[DRIVER_ROUTER]) |
+	    family_pages(argv[1], "transport", &schema.family[DRIVER_TRANSPORT]) |
+	    family_pages(argv[1], "authenticator", &schema.family[DRIVER_AUTHENTICATOR]);
 }

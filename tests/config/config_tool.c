@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * config_tool [-n] [-u] [-t] -C FILE [WORD [NAME]]...: reads a configuration as the program does and
- * prints it as -bP does, with the small drivers of fake.c. -u: as no admin. -t: prints how long
+ * prints it as -bP does. -u: as no admin. -t: prints how long
  * reading took instead. For tests/config/compare-bP and for looking at things by hand. */
 #include "test.h"
-#include "fake.h"
+#include "daemon/schema.h"
 
 #include "base/banned.h"
 
@@ -30,11 +30,13 @@ static int run(struct config *c, char **words, bool admin, bool names_only, stru
 static struct config *read_file(const char *file, struct env *env, struct arena *a, struct why *why)
 {
 	const char *const paths[] = {file, NULL};
-	struct config_source src = {.paths = paths, .exim_uid = -1, .exim_gid = -1, .schema = &fake_schema};
+	struct config_schema *schema = arena_new_of(a, struct config_schema);
+	eximius_schema(schema);
+	struct config_source src = {.paths = paths, .exim_uid = -1, .exim_gid = -1, .schema = schema};
 	struct str text, path;
 	if (config_gather(&src, a, &text, &path, why) != ST_OK)
 		return NULL;
-	return config_parse(&fake_schema, env, text, path, &src, why);
+	return config_parse(schema, env, text, path, &src, why);
 }
 
 int main(int argc, char **argv)
