@@ -69,14 +69,25 @@ static bool is_atom(int c)
 	return !strchr("()<>@,;:\\.[]\"", c);
 }
 
-/* A quoted string, quotes and all, appended to `to`. False if it does not end. */
+/* Line ends and NUL: in no address that leaves this parser. */
+static bool breaks_line(int c)
+{
+	return c == '\n' || c == '\r' || c == '\0';
+}
+
+/* A quoted string, quotes and all, appended to `to`; folding within it is undone (RFC 5322 3.2.4).
+ * False if it does not end. */
 static bool take_quoted(struct rd *r, struct strbuf *to)
 {
 	sb_ch(to, '"');
 	rd_byte(r);
 	while (!rd_done(r)) {
-		char c = (char)rd_byte(r);
-		sb_ch(to, c);
+		int c = rd_byte(r);
+		if (c == '\n' || c == '\r')
+			continue;
+		if (c == '\0' || (c == '\\' && breaks_line(rd_peek(r))))
+			return false;
+		sb_ch(to, (char)c);
 		if (c == '"')
 			return true;
 		if (c == '\\' && !rd_done(r))
@@ -90,7 +101,7 @@ static bool take_atom(struct rd *r, struct strbuf *to)
 	bool any = false;
 	for (;;) {
 		int c = rd_peek(r);
-		if (c == '\\' && rd_peek_at(r, 1) > 0) {
+		if (c == '\\' && rd_peek_at(r, 1) >= 0 && !breaks_line(rd_peek_at(r, 1))) {
 			sb_ch(to, (char)rd_byte(r));
 			c = rd_peek(r);
 		} else if (c < 0 || !is_atom(c)) {

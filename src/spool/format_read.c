@@ -24,11 +24,11 @@ static bool damaged(struct why *why, const char *what)
 	return false;
 }
 
-/* A line without its newline, which must be there; a CR is part of it. */
+/* A line without its newline, which must be there; a CR is part of it. NULs are blocks that never reached the disk. */
 static bool take_line(struct rd *r, struct str *ret)
 {
 	struct str line = rd_until(r, '\n');
-	if (!rd_accept(r, '\n'))
+	if (!rd_accept(r, '\n') || str_chr(line, '\0') >= 0)
 		return false;
 	line.taint = 0;
 	*ret = line;
@@ -135,7 +135,10 @@ static bool read_row(struct reading *g, const struct spool_row *row, struct str 
 	switch (row->type) {
 	case ROW_STR: *(struct str *)at = value; return true;
 	case ROW_PEM: *(struct str *)at = read_pem(g->arena, value); return true;
-	case ROW_FLAG: *(bool *)at = true; return value.len == 0;
+	case ROW_FLAG:
+		if (value.len == 0)
+			*(bool *)at = true;
+		return value.len == 0;
 	case ROW_INT:
 	case ROW_INT_ALWAYS:
 	case ROW_LINES:
@@ -146,9 +149,9 @@ static bool read_row(struct reading *g, const struct spool_row *row, struct str 
 	case ROW_TIME: return number_in(value, 0, INT64_MAX / 1000000, at);
 	case ROW_ENDPOINT: return read_endpoint(value, at, (void *)(base + row->at2));
 	case ROW_USEC:
-		if (!read_usec(value, &v, &w))
+		if (!read_usec(value, &v, &w) || v)
 			return false;
-		g->m->received_us += w;
+		g->m->received_us += w - g->m->received_us % 1000000;
 		return true;
 	case ROW_DONE_TIME:
 		if (!read_usec(value, &v, &w))
@@ -165,7 +168,10 @@ static bool read_row(struct reading *g, const struct spool_row *row, struct str 
 			return false;
 		g->m->dsn_ret = v == 1 ? DSN_RET_FULL : DSN_RET_HDRS;
 		return true;
-	case ROW_DOWNCONVERT: g->m->utf8_downconvert = 1; return value.len == 0;
+	case ROW_DOWNCONVERT:
+		if (value.len == 0)
+			g->m->utf8_downconvert = 1;
+		return value.len == 0;
 	case ROW_ACL: return false;
 	}
 	return false;
@@ -249,11 +255,11 @@ static bool read_variable(struct reading *g, struct str line)
 		value = STR("");
 	if (str_eqc(name, "acl") || str_eqc(name, "aclc") || str_eqc(name, "aclm"))
 		return read_acl(g, prefix, name.len == 4 ? name.p[3] : '\0', value, taint);
-	if (str_eqc(name, "spool_file_wireformat")) {
+	if (str_eqc(name, "spool_file_wireformat") && value.len == 0) {
 		g->m->wireformat = true;
 		return true;
 	}
-	if (str_eqc(name, "utf8_optdowncvt")) {
+	if (str_eqc(name, "utf8_optdowncvt") && value.len == 0) {
 		g->m->utf8_downconvert = -1;
 		return true;
 	}

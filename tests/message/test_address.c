@@ -57,6 +57,9 @@ static const struct {
     {";a@b", "!empty address", 0},
     {"", "!empty address", 0},
     {"<a@b(.ex>", "!'>' missing at end of address", 0},
+    {"\"a\r\n b\"@c", "\"a b\"@c", 0},
+    {"\"a\\\nb\"@c", "!unmatched doublequote in local part", 0},
+    {"a\\\nb@c", "!missing or malformed local part (expected word or \"<\")", 0},
     {"\"x\\", "!unmatched doublequote in local part", 0},
 };
 
