@@ -125,6 +125,7 @@ struct config {
 	int32_t localhost_number; /* -1: unset */
 	int syslog_facility;      /* LOG_MAIL ... */
 	int32_t exim_uid, exim_gid;
+	struct str exim_user_name; /* of exim_uid; the number where it has no name */
 	uint64_t log_selector[2];  /* bits of enum log_selector, config/log_selector.h */
 	bool untrusted;  /* -C or -D by a caller who lost privilege for it */
 	/* What rooms above compiled; each slot's type is theirs. */

@@ -73,6 +73,11 @@ static void mail_user(struct config *c)
 		    getgrnam_r(EXIMIUS_GROUP, &gr, gbuf, ROOM / 2, &group) == 0 && group)
 			c->exim_gid = (int32_t)group->gr_gid;
 	}
+	found = NULL;
+	if (getpwuid_r((uid_t)c->exim_uid, &pw, buf, ROOM / 2, &found) != 0 || !found)
+		c->exim_user_name = str_printf(c->arena, "%d", c->exim_uid);
+	else
+		c->exim_user_name = str_dup(c->arena, str_c(found->pw_name));
 }
 
 /* One item of log_file_path: empty, "syslog", or a path with one %s and perhaps %D or %M. */

@@ -49,7 +49,7 @@ bool rs_may_be_unqualified(struct receive_session *rs, bool sender)
 	bool *known = sender ? &rs->sender_unqualified_known : &rs->recipient_unqualified_known;
 	bool *may = sender ? &rs->sender_unqualified : &rs->recipient_unqualified;
 	if (!*known) {
-		*may = str_empty(rs->peer.host_address) || rs_host_in(rs, sender ? &m->sender_unqualified_hosts : &m->recipient_unqualified_hosts);
+		*may = (rs->local && !rs->test_host) || str_empty(rs->peer.host_address) || rs_host_in(rs, sender ? &m->sender_unqualified_hosts : &m->recipient_unqualified_hosts);
 		*known = true;
 	}
 	return *may;

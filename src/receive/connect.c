@@ -43,8 +43,8 @@ static void log_connection(struct receive_session *rs)
 {
 	if (!config_logs(rs->cfg, LOGSEL_SMTP_CONNECTION) || rs_host_in(rs, &rs->cfg->main.hosts_connection_nolog))
 		return;
-	if (rs->local || rs->test_host)
-		rs_log(rs, LOGTO_MAIN, "SMTP connection from %.*s", STR_ARG(rs_from(rs)));
+	if (rs->local || rs->inetd || rs->test_host)
+		rs_log(rs, LOGTO_MAIN, "SMTP connection from %.*s%s", STR_ARG(rs_from(rs)), rs->inetd ? " (via inetd)" : "");
 	else
 		rs_log(rs, LOGTO_MAIN, "SMTP connection from %.*s (TCP/IP connection count = %u)", STR_ARG(rs_from(rs)), rs->connections);
 }
@@ -162,7 +162,7 @@ struct smtp_answer policy_connect(void *arg)
 	}
 	log_connection(rs);
 	if (!str_empty(rs->peer.host_address)) {
-		if (!rs->local && !rs->test_host && over_limits(rs, &a))
+		if (!rs->local && !rs->inetd && !rs->test_host && over_limits(rs, &a))
 			return a;
 		look_up_name(rs);
 		if (rs_host_in(rs, &m->host_reject_connection)) {

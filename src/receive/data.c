@@ -128,15 +128,16 @@ bool policy_data_chunk(void *arg, const char *p, size_t n)
 	struct build *b = &tx->build;
 	tx->cut_in_header = n == 1 && *p == '\n' && !b->in_body && b->partial.len > 0;
 	/* Beyond the limit text is only counted, so that the log can tell how much it was. */
-	if (b->trouble != BUILD_OK || (tx->size_limit > 0 && b->read + (int64_t)n > tx->size_limit)) {
+	int64_t room = tx->size_limit > 0 ? tx->size_limit - b->read : INT64_MAX;
+	if (b->trouble != BUILD_OK || room <= 0) {
 		b->read += (int64_t)n;
-		tx->over = true;
+		tx->over |= room <= 0 && n > 0;
 		return true;
 	}
-	if (tx->over)
-		b->read += (int64_t)n;
-	else
-		(void)build_feed(b, p, n);
+	size_t fits = (int64_t)n > room ? (size_t)room : n;
+	(void)build_feed(b, p, fits);
+	b->read += (int64_t)(n - fits);
+	tx->over |= fits < n;
 	return true;
 }
 

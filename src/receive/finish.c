@@ -24,8 +24,6 @@ static void note_facts(struct receive_session *rs)
 	m->max_line = b->max_line;
 	m->body_8bit = b->eight_bit;
 	m->deliver_firsttime = true;
-	m->allow_unqualified_sender = rs_may_be_unqualified(rs, true) && !tx->no_header_qualify;
-	m->allow_unqualified_recipient = rs_may_be_unqualified(rs, false) && !tx->no_header_qualify;
 	if (rs->effects.utf8_downconvert_set)
 		m->utf8_downconvert = rs->effects.utf8_downconvert;
 }

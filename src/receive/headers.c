@@ -118,9 +118,10 @@ static struct str qualified(struct receive_session *rs, struct header *h, struct
 static void qualify_all(struct receive_session *rs)
 {
 	struct message *m = rs->tx->m;
+	bool extract = !rs->smtp && rs->caller && rs->caller->extract_recipients; /* Bcc: goes away */
 	for (struct header *h = m->headers.first; h; h = h->next) {
 		bool from = h->kind == HDR_FROM || h->kind == HDR_SENDER || h->kind == HDR_REPLY_TO;
-		bool to = h->kind == HDR_TO || h->kind == HDR_CC || h->kind == HDR_BCC;
+		bool to = h->kind == HDR_TO || h->kind == HDR_CC || (h->kind == HDR_BCC && !extract);
 		if (!(from && m->allow_unqualified_sender) && !(to && m->allow_unqualified_recipient))
 			continue;
 		struct str text = qualified(rs, h, from ? rs->cfg->qualify_domain : rs->cfg->qualify_recipient);
@@ -353,6 +354,8 @@ void rs_fix_headers(struct receive_session *rs)
 	struct message *m = rs->tx->m;
 	bool local = str_empty(rs->peer.host_address);
 	rs->tx->fixed = true;
+	m->allow_unqualified_sender = rs_may_be_unqualified(rs, true) && !rs->tx->no_header_qualify;
+	m->allow_unqualified_recipient = rs_may_be_unqualified(rs, false) && !rs->tx->no_header_qualify;
 	strike_transit_lines(rs);
 	if ((local || rs->effects.submission) && !rs->effects.suppress_local_fixups)
 		complete(rs);

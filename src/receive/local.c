@@ -17,7 +17,7 @@ static void set_sender(struct receive_session *rs)
 	const struct local_caller *c = rs->caller;
 	struct receive_tx *tx = rs->tx;
 	struct message *m = tx->m;
-	struct str own = rs_qualify(tx->arena, c->login, rs->cfg->qualify_domain);
+	struct str own = str_cat(tx->arena, c->login, STR("@"), rs->cfg->qualify_domain);
 	struct addr_parts parts = {0};
 	const char *error;
 	struct str given;
@@ -175,9 +175,6 @@ static void note_options(struct receive_session *rs)
 {
 	const struct local_caller *c = rs->caller;
 	struct message *m = rs->tx->m;
-	m->login = c->login;
-	m->uid = c->uid;
-	m->gid = c->gid;
 	m->dont_deliver = c->no_delivery;
 	m->dsn_ret = c->dsn_full ? DSN_RET_FULL : c->dsn_hdrs ? DSN_RET_HDRS : DSN_RET_NONE;
 	if (str_is_set(c->envid))

@@ -161,7 +161,7 @@ int rs_local_report(struct receive_session *rs, const struct receive_opts *o, in
 
 bool rs_submit_bounce(struct receive_session *rs, const struct receive_opts *o, struct str to, struct str text)
 {
-	struct local_caller c = {.uid = rs->env->exim_uid, .gid = rs->env->exim_gid, .login = STR("exim"), .trusted = true, .admin = true,
+	struct local_caller c = {.uid = rs->env->exim_uid, .gid = rs->env->exim_gid, .login = rs->cfg->exim_user_name, .trusted = true, .admin = true,
 	    .sender = STR("<>"), .sender_given = true, .error_mode = 'p', .deliver_mode = rs->caller->deliver_mode};
 	struct receive_opts inner = *o;
 	inner.caller = &c;
@@ -175,9 +175,6 @@ bool rs_submit_bounce(struct receive_session *rs, const struct receive_opts *o, 
 	struct smtp_answer a;
 	tx->m->sender = STR("");
 	tx->m->sender_set = tx->m->local_error = true;
-	tx->m->login = c.login;
-	tx->m->uid = c.uid;
-	tx->m->gid = c.gid;
 	tx->reference = str_dup(tx->arena, str_c(rs->tx->m->id));
 	b->peer.received_protocol = STR("local");
 	bool good = rs_open_data(b, &why);

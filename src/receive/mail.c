@@ -313,7 +313,7 @@ struct smtp_answer policy_mail(void *arg, const struct smtp_path_cmd *c)
 		return answer(421, "too many messages in this connection");
 	}
 	rs->mail_given = true;
-	rs->batch_line = smtp_session_lines(rs->smtp);
+	rs->batch_line = smtp_session_lines(rs->smtp) - 1;
 	rs->orphan_rcpt = false;
 	if (!read_params(rs, c->raw, &p, &rest))
 		return p.error;

@@ -57,7 +57,7 @@ struct receive_session {
 	struct str kept_name, kept_aliases; /* peer's, in the session's arena */
 	int64_t connected_us, timeout_ms;
 	unsigned connections, from_host, messages, queued;
-	bool local, batch, test_host, tls_on_connect, marked, ended, started;
+	bool local, inetd, batch, test_host, tls_on_connect, marked, ended, started;
 	bool auth_offered, auth_tried, tls_offered, dsn_offered, utf8_offered, prdr_offered, early_offered, early_used;
 	bool helo_given, mail_given, helo_required_known, helo_required;
 	bool load_latched, counted;

@@ -25,7 +25,7 @@ static void learn_addresses(struct receive_session *rs, const struct receive_opt
 	p->host_port = o->sender_host_port;
 	p->interface_address = str_dup(rs->arena, o->interface_address);
 	p->interface_port = o->interface_port;
-	if (rs->test_host || rs->caller)
+	if (rs->test_host || (rs->caller && !str_empty(p->host_address)))
 		return;
 	int fd = stream_fd(rs->stream);
 	if (str_empty(p->host_address) && getpeername(fd, (struct sockaddr *)&ss, &len) == 0 &&
@@ -33,6 +33,14 @@ static void learn_addresses(struct receive_session *rs, const struct receive_opt
 		ip_from_sockaddr((struct sockaddr *)&ss, &ip, &p->host_port);
 		p->host_address = ip_text(rs->arena, &ip);
 	}
+	/* -bs called by inetd: the caller is not who sends (manual 13.x, 5 -bs). */
+	rs->inetd = rs->local && !str_empty(p->host_address);
+	if (rs->inetd) {
+		rs->local = false;
+		rs->caller = NULL;
+	}
+	if (rs->caller)
+		return;
 	len = sizeof ss;
 	if (str_empty(p->interface_address) && getsockname(fd, (struct sockaddr *)&ss, &len) == 0 &&
 	    (ss.ss_family == AF_INET || ss.ss_family == AF_INET6)) {
@@ -167,7 +175,7 @@ enum smtp_run receive_session_resume(struct receive_session *rs, bool timed_out)
 {
 	begin_run(rs);
 	/* Standard input has no loop that waits for it. */
-	if (!timed_out && (rs->local || rs->test_host))
+	if (!timed_out && (rs->local || rs->inetd || rs->test_host))
 		timed_out = stream_wait(rs->stream, rs->timeout_ms) == ST_TIMEOUT;
 	if (timed_out) {
 		smtp_session_timeout(rs->smtp);

@@ -12,6 +12,9 @@ struct receive_tx *tx_begin(struct receive_session *rs)
 	struct receive_tx *tx = arena_new_of(rs->tx_arena, struct receive_tx);
 	tx->arena = rs->tx_arena;
 	tx->m = message_new(tx->arena);
+	tx->m->login = rs->caller ? rs->caller->login : rs->cfg->exim_user_name;
+	tx->m->uid = rs->caller ? rs->caller->uid : rs->env->exim_uid;
+	tx->m->gid = rs->caller ? rs->caller->gid : rs->env->exim_gid;
 	tx->started_us = clock_us(&rs->env->clock);
 	uint32_t pos = 0;
 	for (struct map_slot *s; (s = map_next(&rs->acl_conn.acl_c, &pos)) != NULL;)
