@@ -25,7 +25,10 @@ static int one(struct program *p, struct str address)
 	m->sender_set = p->args->sender_given;
 	eval_set_message(&ev, m);
 	eval_set_peer(&ev, &m->peer);
-	int rc = verify_print(&ev, address, p->args->mode == MODE_VERIFY_SENDER, p->args->mode == MODE_ROUTE_TEST, &out);
+	unsigned how = (p->args->mode == MODE_VERIFY_SENDER ? VERIFY_PRINT_SENDER : 0) |
+	    (p->args->mode == MODE_ROUTE_TEST ? VERIFY_PRINT_ROUTE : 0) | (p->id.admin ? VERIFY_PRINT_DETAILS : 0) |
+	    (p->args->verbose || p->args->debug_set ? VERIFY_PRINT_VERBOSE : 0);
+	int rc = verify_print(&ev, address, how, &out);
 	fwrite(sb_str(&out).p, 1, out.len, stdout);
 	fflush(stdout);
 	arena_free(a);

@@ -29,8 +29,10 @@ struct verify_answer {
 /* Route an address as the manual's 44.21 says, and call out if asked. The text that the caller may give the
  * client and the log is in the answer. Nothing is remembered here but in the callout hints. Threads: owner. */
 enum verify_result verify_address(struct eval *ev, struct str address, const struct verify_opts *o, struct verify_answer *ret);
-/* -bv / -bt: print to out in Exim's form; exit codes as the manual's 5. */
-int verify_print(struct eval *ev, struct str address, bool as_sender, bool test_route, struct strbuf *out);
+/* -bv, -bvs, -bt: print to out in Exim's form; exit codes as the manual's 5. DETAILS: the caller may
+ * see why (an admin). */
+enum verify_print_flags { VERIFY_PRINT_SENDER = 1, VERIFY_PRINT_ROUTE = 2, VERIFY_PRINT_VERBOSE = 4, VERIFY_PRINT_DETAILS = 8 };
+int verify_print(struct eval *ev, struct str address, unsigned flags, struct strbuf *out);
 
 /* --- Headers of the message (44.17); *ret_log says what is wrong. -------------------------------- */
 enum verify_result verify_header_syntax(struct eval *ev, struct str *ret_log);
