@@ -191,9 +191,12 @@ bool main_defaults(struct reading *r)
 	size_t count;
 	const struct opt_row *rows = config_main_rows(&count);
 	struct option_context x = {.cfg = r->cfg, .env = r->env, .arena = r->cfg->arena, .main = true, .why = r->why};
-	for (size_t i = 0; i < count; i++)
-		if (!(rows[i].flags & OPT_REFUSED))
-			must(option_default(&x, &rows[i], &r->cfg->main)); /* tests read every default */
+	for (size_t i = 0; i < count; i++) {
+		struct opt_row row = rows[i];
+		if (row.flags & OPT_REFUSED) /* what is not at work is unset, whatever its default */
+			row.def = NULL;
+		must(option_default(&x, &row, &r->cfg->main)); /* tests read every default */
+	}
 	return true;
 }
 
