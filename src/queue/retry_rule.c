@@ -399,8 +399,6 @@ struct str retry_rule_format(struct arena *a, const struct retry_rule *r)
 	sb_addc(&sb, "  ");
 	sb_add(&sb, r->error);
 	sb_addc(&sb, "  ");
-	if (str_is_set(r->senders.text))
-		sb_printf(&sb, "senders=%.*s  ", STR_ARG(r->senders.text));
 	for (size_t i = 0; i < r->sets; i++) {
 		const struct retry_set *s = &r->set[i];
 		sb_printf(&sb, "%c,", s->letter);

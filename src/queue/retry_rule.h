@@ -69,5 +69,5 @@ struct retry_next retry_compute(const struct retry_rule *r, int64_t now, int64_t
     int64_t interval_max, uint32_t random);
 /* The last cutoff; 0 for a rule without sets. */
 int64_t retry_rule_cutoff(const struct retry_rule *r);
-/* As -brt shows it: "*  *  F,2h,15m; G,16h,1h,1.5; ". */
+/* As -brt shows it, senders left out as Exim does: "*  *  F,2h,15m; G,16h,1h,1.5; ". */
 struct str retry_rule_format(struct arena *a, const struct retry_rule *r);
