@@ -63,8 +63,8 @@ bool retry_before_routing(struct attempt *at, struct address *ad);
 void retry_after_routing(struct attempt *at, struct address *ad);
 /* False: deferred or failed for its retry time; state and message are set. */
 bool retry_before_local(struct attempt *at, struct address *ad);
-void retry_check_hosts(struct delivery *d, struct route_host *hosts);
-/* Write records for a batch that ran; deferred addresses whose time is over become failed. */
+/* Write records for a batch that ran (those of hosts are the transport's, who knows which it asked);
+ * deferred addresses whose time is over become failed. */
 void retry_after_run(struct attempt *at, struct delivery *d, struct address *const *batch, size_t n);
 
 void attempt_made(struct attempt *at, const struct message *m); /* tell of a message that was made */

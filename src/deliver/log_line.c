@@ -182,10 +182,11 @@ static unsigned where_to(const struct address *ad)
 	return LOGTO_MAIN | (ad->log_flags & ADDRESS_LOG_PANIC ? LOGTO_PANIC : 0);
 }
 
-static void begin(struct attempt *at, struct strbuf *sb, const struct address *ad)
+static void begin(struct attempt *at, struct strbuf *sb, const struct address *ad, bool delivery)
 {
+	bool all = config_logs(at->cfg, LOGSEL_ALL_PARENTS);
 	sb_init(sb, at->arena, LIMIT_LOG_LINE);
-	struct str name = address_for_log(at->arena, ad, config_logs(at->cfg, LOGSEL_ALL_PARENTS));
+	struct str name = delivery ? address_for_delivery_log(at->arena, ad, all) : address_for_log(at->arena, ad, all);
 	add_safe(sb, name);
 }
 
@@ -215,7 +216,7 @@ void log_delivered(struct attempt *at, const struct address *ad, const char *fla
 		return;
 	}
 	struct strbuf sb;
-	begin(at, &sb, ad);
+	begin(at, &sb, ad, true);
 	add_sender(at, &sb, ad);
 	add_drivers(&sb, ad);
 	if (config_logs(at->cfg, LOGSEL_DELIVERY_SIZE))
@@ -238,7 +239,7 @@ static bool is_retry_wait(int e)
 void log_deferred(struct attempt *at, const struct address *ad)
 {
 	struct strbuf sb;
-	begin(at, &sb, ad);
+	begin(at, &sb, ad, false);
 	add_drivers(&sb, ad);
 	bool routing = !ad->transport && ad->basic_errno <= DERR_ROUTE_RETRY;
 	sb_printf(&sb, "%s defer (%d)", routing ? " routing" : "", ad->basic_errno);
@@ -264,7 +265,7 @@ void log_deferred(struct attempt *at, const struct address *ad)
 void log_failed(struct attempt *at, const struct address *ad)
 {
 	struct strbuf sb;
-	begin(at, &sb, ad);
+	begin(at, &sb, ad, false);
 	add_sender(at, &sb, ad);
 	add_drivers(&sb, ad);
 	add_remote(at, &sb, ad);

@@ -170,83 +170,47 @@ static void after_local(struct attempt *at, struct address *ad)
 		timed_out(at, ad);
 }
 
-/* --- Hosts ----------------------------------------------------------------------------------- */
-/* The keys hold what was connected to: a port only when it is not 25. */
-static struct str host_key(struct attempt *at, const struct route_host *h, bool for_message)
+/* --- Remote deliveries ----------------------------------------------------------------------- */
+/* The transport wrote the records of its hosts: the earliest of them says when to come again. */
+static void due_by_hosts(struct attempt *at, const struct address *ad)
 {
-	return retry_key_host(at->arena, h->name, h->address, h->port && h->port != 25 ? h->port : 25,
-	    for_message ? str_c(at->m->id) : STR_NONE);
-}
-
-void retry_check_hosts(struct delivery *d, struct route_host *hosts)
-{
-	struct attempt *at = d->check_arg;
-	for (struct route_host *h = hosts; h; h = h->next) {
-		struct retry_record rec = {0};
-		h->status = HOST_USABLE;
-		if (!at->moment.hints || !str_is_set(h->address))
+	struct retry_record rec;
+	for (const struct route_host *h = at->moment.hints ? ad->hosts : NULL; h; h = h->next) {
+		if (!str_is_set(h->address))
 			continue;
-		struct retry_failure f = {.key = h->name, .domain = d->addresses->view.domain, .sender = at->m->sender, .sender_known = true};
-		struct str key = host_key(at, h, false), message_key = host_key(at, h, true);
-		h->has_record = retry_read(&at->moment, key, &rec) || retry_read(&at->moment, message_key, &rec);
-		if (!h->has_record)
-			continue;
-		switch (retry_check_host(&at->moment, key, message_key, &f, &rec)) {
-		case RETRY_DUE: break;
-		case RETRY_NOT_YET:
-			h->status = HOST_UNUSABLE_RETRY;
+		int port = h->port ? h->port : 25;
+		struct str id = str_c(at->m->id);
+		if (retry_read(&at->moment, retry_key_host(at->arena, h->name, h->address, port, STR_NONE), &rec) ||
+		    retry_read(&at->moment, retry_key_host(at->arena, h->name, STR_NONE, port, STR_NONE), &rec) ||
+		    retry_read(&at->moment, retry_key_host(at->arena, h->name, h->address, port, id), &rec))
 			due(at, rec.next_try);
-			break;
-		case RETRY_PAST_CUTOFF: h->status = HOST_UNUSABLE_EXPIRED; break;
-		}
 	}
 }
 
-/* Records for the hosts of one run; true if every one of them has failed for too long. */
-static bool after_hosts(struct attempt *at, struct delivery *d)
+static void after_remote(struct attempt *at, struct address *ad)
 {
-	bool all = true, any = false;
-	for (struct route_host *h = d->addresses->hosts; h; h = h->next) {
-		if (h->basic_errno) {
-			struct retry_failure f = {.key = h->name, .domain = d->addresses->view.domain, .basic_errno = h->basic_errno,
-			    .more_errno = h->more_errno, .sender = at->m->sender, .sender_known = true};
-			all = note(at, host_key(at, h, h->message_error), &f, h->error, h->message_error) && all;
-			any = true;
-		} else if (h->status == HOST_UNUSABLE_EXPIRED) {
-			any = true;
-		} else {
-			all = false;
-			if (h->has_record && h->status == HOST_TRIED) {
-				retry_note_success(&at->moment, host_key(at, h, false));
-				retry_note_success(&at->moment, host_key(at, h, true));
-			}
-		}
-	}
-	return any && all;
-}
-
-static void after_remote(struct attempt *at, struct address *ad, bool hosts_expired)
-{
+	bool (*includes)(const struct driver_instance *di) = transport_driver_of(ad->transport)->retry_includes_sender;
 	struct str address = plain(at->arena, ad);
-	struct str rcpt = str_is_set(ad->retry_key) ? ad->retry_key : retry_key_rcpt(at->arena, address, at->m->sender, true);
+	struct str rcpt = str_is_set(ad->retry_key) ? ad->retry_key
+	    : retry_key_rcpt(at->arena, address, at->m->sender, !includes || includes(ad->transport));
 	if (ad->state == ADDRESS_DELIVERED && (ad->retry_kind & HAD_RCPT))
 		retry_note_success(&at->moment, rcpt);
-	if (ad->state != ADDRESS_DEFERRED || no_record(ad->basic_errno) || ad->special_freeze)
+	if (ad->state != ADDRESS_DEFERRED)
 		return;
 	bool own = str_is_set(ad->retry_key) || ad->basic_errno == DERR_RCPT4XX;
 	struct retry_failure f = failure_of(at, address, ad);
-	if (own ? note(at, rcpt, &f, result_text(at->arena, ad), false) : hosts_expired)
+	if (!own)
+		due_by_hosts(at, ad);
+	else if (note(at, rcpt, &f, result_text(at->arena, ad), false))
 		timed_out(at, ad);
 }
 
 void retry_after_run(struct attempt *at, struct delivery *d, struct address *const *batch, size_t n)
 {
-	bool local = transport_is_local(d->transport);
-	bool expired = !local && after_hosts(at, d);
 	for (size_t i = 0; i < n; i++) {
-		if (local)
+		if (transport_is_local(d->transport))
 			after_local(at, batch[i]);
 		else
-			after_remote(at, batch[i], expired);
+			after_remote(at, batch[i]);
 	}
 }

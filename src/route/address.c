@@ -146,13 +146,13 @@ struct str address_topmost(const struct address *ad)
 	return top_of(ad)->address;
 }
 
-struct str address_for_log(struct arena *a, const struct address *ad, bool all_parents)
+static struct str for_log(struct arena *a, const struct address *ad, bool all_parents, bool local_style)
 {
 	const struct address *top = top_of(ad);
 	struct str own = ad->address;
 	if (ad->kind == ADDRESS_MAIL && ad->router && ad->transport) { /* as the transport sees it */
 		own = str_cat(a, ad->view.local_part_prefix, ad->view.local_part, ad->view.local_part_suffix);
-		if (!router_logs_as_local(ad->router))
+		if (!local_style || !router_logs_as_local(ad->router))
 			own = str_cat(a, own, STR("@"), ad->view.domain);
 	} else if (ad->kind != ADDRESS_MAIL && !str_empty(ad->file_name)) {
 		own = ad->file_name;
@@ -174,4 +174,14 @@ struct str address_for_log(struct arena *a, const struct address *ad, bool all_p
 	if (!str_eq(own, top->address))
 		sb_printf(&sb, " <%.*s>", STR_ARG(top->address));
 	return sb_str(&sb);
+}
+
+struct str address_for_log(struct arena *a, const struct address *ad, bool all_parents)
+{
+	return for_log(a, ad, all_parents, false);
+}
+
+struct str address_for_delivery_log(struct arena *a, const struct address *ad, bool all_parents)
+{
+	return for_log(a, ad, all_parents, true);
 }

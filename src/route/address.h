@@ -33,12 +33,6 @@ struct route_host {
 	const void *tlsa;       /* DANE rows */
 	size_t tlsa_count;
 	struct str certname;
-	/* What a delivery attempt found, for the retry records that deliver/ writes: set by the
-	 * transport when this host failed for now (0 = it did not). */
-	int basic_errno, more_errno;
-	struct str error;
-	bool has_record;        /* check_hosts found a retry record */
-	bool message_error;     /* the failure is about this message, not about the host (4xx to MAIL, DATA) */
 };
 
 struct address;
@@ -133,4 +127,6 @@ struct address *address_child(struct arena *a, struct address *parent, struct st
 void address_split(struct arena *a, struct address *ad);
 /* The log's form: "addr", "addr <original>", "|cmd <orig>" (manual 53.8, all_parents). */
 struct str address_for_log(struct arena *a, const struct address *ad, bool all_parents);
+/* The same for "=>" lines, where log_as_local leaves the domain out. */
+struct str address_for_delivery_log(struct arena *a, const struct address *ad, bool all_parents);
 struct str address_topmost(const struct address *ad);

@@ -43,14 +43,8 @@ struct delivery {
 	/* In the child: log entries and messages to be sent (autoreply, quota warnings) travel with the reply. */
 	struct strbuf *log_to, *submit_to;
 	struct spool *spool;           /* where such messages go; NULL = none can be sent */
-	void (*submitted)(struct delivery *d, const struct message *m); /* told of each; may be NULL */
+	void (*submitted)(struct delivery *d, const struct message *m); void *submitted_arg; /* told of each; may be NULL */
 	void (*event)(struct delivery *d, const char *name, struct str data);
-	/* Set the status of each host by its retry record: HOST_USABLE, HOST_UNUSABLE_RETRY (time not
-	 * reached) or HOST_UNUSABLE_EXPIRED (nor that, and failing past the last cutoff). A remote
-	 * driver calls it once on the list that it will use, and leaves that list in the first
-	 * address's `hosts` with each host's basic_errno... filled; NULL = all are usable. */
-	void (*check_hosts)(struct delivery *d, struct route_host *hosts);
-	void *check_arg;
 };
 struct transport_driver {
 	struct driver_info info; /* first */
