@@ -31,7 +31,7 @@ void program_say(const char *fmt, ...)
  * is also put into the panic log of the compiled-in spool directory, as Exim does. */
 static void report_config_error(struct program *p, const struct why *why)
 {
-	log_write(p->world.env.log, LOGTO_MAIN | LOGTO_PANIC, STR_NONE, "%s", why->text);
+	log_write(p->world.env.log, LOGTO_PANIC, STR_NONE, "%s", why->text);
 }
 
 static void default_paths(struct program *p)
