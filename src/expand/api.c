@@ -10,8 +10,6 @@ static enum expand_status run_tree(struct eval *ev, const struct xtree *t, struc
 {
 	struct str s = STR_NONE;
 
-	if (ev->depth == 0)
-		ev->lx.deferred = false;
 	enum expand_status st = xeval(ev, &t->seq, &s);
 	if (st == EXPAND_OK && t->seq.broken)
 		st = xbroken(ev, t);
@@ -28,6 +26,8 @@ enum expand_status expand(struct eval *ev, const struct xstr *x, struct str *ret
 		*ret = STR_NONE;
 		return EXPAND_OK;
 	}
+	if (ev->depth == 0)
+		ev->lx.deferred = false;
 	if (x->tree)
 		return run_tree(ev, x->tree, ret);
 	return expand_text(ev, x->text, ret);
@@ -45,6 +45,8 @@ enum expand_status expand_text(struct eval *ev, struct str text, struct str *ret
 	}
 	if (ev->depth > LIMIT_EXPANSION_DEPTH)
 		return expand_fail(ev, "string expansion nested too deeply");
+	if (ev->depth == 0)
+		ev->lx.deferred = false;
 	const struct xtree *t = expand_parse(ev->lx.arena, ev->lx.config, text);
 	ev->depth++;
 	st = run_tree(ev, t, ret);

@@ -164,6 +164,8 @@ static enum expand_status eval_operator(struct eval *ev, const struct xnode *n, 
 	bool quoting = (n->text.p && str_eqc(str_c(n->u.op->name), "quote")) || str_eqc(str_c(n->u.op->name), "expand");
 	if (!quoting)
 		plain.taint = 0;
+	if (n->u.op->certificate)
+		xcertificate_der(ev, n->arg[0], plain, &plain);
 	st = n->u.op->run(ev, n->text, plain, out);
 	if (!quoting && subject.taint) {
 		out->taint = taint | subject.taint;

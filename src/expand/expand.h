@@ -74,6 +74,7 @@ struct expand_condition_row {
 struct expand_operator {
 	const char *name;          /* "lc"; parametrised ones get their parameters: "substr_3_2" -> "3_2" */
 	enum expand_status (*run)(struct eval *ev, struct str params, struct str subject, struct strbuf *out);
+	bool certificate;          /* of a certificate variable it takes the DER form */
 };
 struct expand_registry {
 	const struct expand_var *const *var_sets; /* NULL-terminated arrays by name == NULL rows */

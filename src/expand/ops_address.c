@@ -205,6 +205,13 @@ OP(op_mask)
 }
 
 const struct expand_operator ops_address[] = {
-    {"address", op_address}, {"addresses", op_addresses}, {"domain", op_domain}, {"local_part", op_local_part},
-    {"reverse_ip", op_reverse_ip}, {"ipv6norm", op_ipv6norm}, {"ipv6denorm", op_ipv6denorm}, {"mask", op_mask}, {0},
+    {.name = "address", .run = op_address},
+    {.name = "addresses", .run = op_addresses},
+    {.name = "domain", .run = op_domain},
+    {.name = "local_part", .run = op_local_part},
+    {.name = "reverse_ip", .run = op_reverse_ip},
+    {.name = "ipv6norm", .run = op_ipv6norm},
+    {.name = "ipv6denorm", .run = op_ipv6denorm},
+    {.name = "mask", .run = op_mask},
+    {0},
 };

@@ -98,8 +98,16 @@ static enum expand_status run_hmac(struct eval *ev, const struct xnode *n, const
 }
 
 const struct expand_operator ops_hash[] = {
-    {"md5", op_md5}, {"sha1", op_sha1}, {"sha256", op_sha256}, {"sha2", op_sha2}, {"sha3", op_sha3},
-    {"base64", op_base64}, {"str2b64", op_base64}, {"base64d", op_base64d}, {"hex2b64", op_hex2b64}, {0},
+    {.name = "md5", .run = op_md5, .certificate = true},
+    {.name = "sha1", .run = op_sha1, .certificate = true},
+    {.name = "sha256", .run = op_sha256, .certificate = true},
+    {.name = "sha2", .run = op_sha2},
+    {.name = "sha3", .run = op_sha3},
+    {.name = "base64", .run = op_base64, .certificate = true},
+    {.name = "str2b64", .run = op_base64, .certificate = true},
+    {.name = "base64d", .run = op_base64d},
+    {.name = "hex2b64", .run = op_hex2b64},
+    {0},
 };
 const struct expand_item items_hash[] = {
     {.name = "hmac", .min_args = 3, .max_args = 3, .run = run_hmac},

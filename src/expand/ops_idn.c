@@ -214,6 +214,9 @@ OP(op_local_from)
 }
 
 const struct expand_operator ops_idn[] = {
-    {"utf8_domain_to_alabel", op_domain_to}, {"utf8_domain_from_alabel", op_domain_from},
-    {"utf8_localpart_to_alabel", op_local_to}, {"utf8_localpart_from_alabel", op_local_from}, {0},
+    {.name = "utf8_domain_to_alabel", .run = op_domain_to},
+    {.name = "utf8_domain_from_alabel", .run = op_domain_from},
+    {.name = "utf8_localpart_to_alabel", .run = op_local_to},
+    {.name = "utf8_localpart_from_alabel", .run = op_local_from},
+    {0},
 };

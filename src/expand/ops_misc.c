@@ -148,6 +148,11 @@ OP(op_rfc2047d)
 }
 
 const struct expand_operator ops_misc[] = {
-    {"expand", op_expand}, {"listcount", op_listcount}, {"listnamed", op_listnamed}, {"stat", op_stat},
-    {"rfc2047", op_rfc2047}, {"rfc2047d", op_rfc2047d}, {0},
+    {.name = "expand", .run = op_expand},
+    {.name = "listcount", .run = op_listcount},
+    {.name = "listnamed", .run = op_listnamed},
+    {.name = "stat", .run = op_stat},
+    {.name = "rfc2047", .run = op_rfc2047},
+    {.name = "rfc2047d", .run = op_rfc2047d},
+    {0},
 };

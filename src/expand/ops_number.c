@@ -281,6 +281,14 @@ OP(op_randint)
 }
 
 const struct expand_operator ops_number[] = {
-    {"eval", op_eval}, {"eval10", op_eval10}, {"base32", op_base32}, {"base32d", op_base32d}, {"base62", op_base62},
-    {"base62d", op_base62d}, {"time_eval", op_time_eval}, {"time_interval", op_time_interval}, {"randint", op_randint}, {0},
+    {.name = "eval", .run = op_eval},
+    {.name = "eval10", .run = op_eval10},
+    {.name = "base32", .run = op_base32},
+    {.name = "base32d", .run = op_base32d},
+    {.name = "base62", .run = op_base62},
+    {.name = "base62d", .run = op_base62d},
+    {.name = "time_eval", .run = op_time_eval},
+    {.name = "time_interval", .run = op_time_interval},
+    {.name = "randint", .run = op_randint},
+    {0},
 };

@@ -7,13 +7,13 @@
 #include "base/banned.h"
 
 static const struct expand_item *const item_sets[] = {items_control, items_list, items_text, items_file,
-    items_lookup, items_run, items_hash, items_sign, items_extract, items_srs};
+    items_lookup, items_run, items_hash, items_sign, items_extract, items_srs, items_cert};
 static const struct expand_operator *const op_sets[] = {ops_text, ops_hash, ops_number, ops_address, ops_misc, ops_idn};
 static const struct expand_condition_row *const cond_sets[] = {cond_logic, cond_compare, cond_match, cond_misc, cond_auth, cond_srs, cond_saslauthd};
 static const struct expand_var *const var_sets[] = {vars_basic, vars_peer, vars_message, vars_address, vars_upper};
 
 /* Rows of the manual that are not at work unless a room above registered them. */
-static const char *const not_yet[] = {"certextract", "dlfunc", "perl", "acl", "authresults", "pam", "radius",
+static const char *const not_yet[] = {"dlfunc", "perl", "acl", "authresults", "pam", "radius",
     "ldapauth", "arc_state", "arc_state_reason", "arc_domains",
     "arc_oldest_pass", "spf_result", "spf_received", "spf_header_comment", "spf_smtp_comment",
     "spf_result_guessed", "dmarc_status", "dmarc_status_text", "dmarc_domain_policy", "dmarc_used_domain",

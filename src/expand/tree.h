@@ -113,11 +113,13 @@ struct xsaved {
 void xsave(struct eval *ev, struct xsaved *s);
 void xrestore(struct eval *ev, const struct xsaved *s);
 
+/* The DER form of a string that is one certificate variable; false: it is something else. */
+bool xcertificate_der(struct eval *ev, const struct xseq *s, struct str pem, struct str *ret);
 enum expand_status xquote_lookup(struct eval *ev, struct str params, struct str s, struct strbuf *out);
 
 /* The tables of this room, each ending in a row without a name. */
 extern const struct expand_item items_control[], items_list[], items_text[], items_file[], items_lookup[], items_run[],
-    items_hash[], items_sign[], items_extract[], items_srs[];
+    items_hash[], items_sign[], items_extract[], items_srs[], items_cert[];
 extern const struct expand_operator ops_text[], ops_hash[], ops_number[], ops_address[], ops_misc[], ops_idn[];
 extern const struct expand_condition_row cond_logic[], cond_compare[], cond_match[], cond_misc[], cond_auth[], cond_srs[], cond_saslauthd[];
 extern const struct expand_var vars_basic[], vars_peer[], vars_message[], vars_address[], vars_upper[];

@@ -4,6 +4,7 @@
 #include "expand/expand.h"
 #include "lookup/lookup.h"
 #include "net/resolver.h"
+#include "base/strbuf.h"
 #include "test.h"
 #include <fcntl.h>
 #include <sqlite3.h>
@@ -224,5 +225,58 @@ static void sql(void)
 	bench_done(&b);
 }
 
+/* "\\c3" is a byte. */
+static struct str unescape(struct arena *a, const char *p, size_t n)
+{
+	struct strbuf sb;
+
+	sb_init(&sb, a, 1u << 20);
+	for (size_t i = 0; i < n; i++) {
+		if (p[i] != '\\' || i + 2 >= n) {
+			sb_ch(&sb, p[i]);
+			continue;
+		}
+		char hex[3] = {p[i + 1], p[i + 2], 0};
+		sb_ch(&sb, (char)strtol(hex, NULL, 16));
+		i += 2;
+	}
+	return sb_str(&sb);
+}
+
+static void recorded_lmdb_table(void)
+{
+	struct bench b;
+	char path[600], line[4096];
+	int rows = 0;
+
+	if (!test_shared())
+		return;
+	bench_init(&b);
+	snprintf(path, sizeof path, "%s/conformance/lmdb/queries.tsv", test_shared());
+	FILE *f = fopen(path, "r");
+	check(f != NULL);
+	snprintf(path, sizeof path, "%s/conformance/lmdb/table.mdb", test_shared());
+	char *real = realpath(path, NULL);
+	while (f && fgets(line, sizeof line, f)) {
+		char *tab = strchr(line, '\t');
+		if (rows++ == 0 || !tab)
+			continue;
+		struct str key = unescape(b.a, line, (size_t)(tab - line)), want = STR("(none)");
+		size_t len = strcspn(tab + 3, "\n");
+		if (tab[1] == '1')
+			want = unescape(b.a, tab + 3, len);
+		struct str got = look(&b, "lmdb", real, key);
+		if (!str_eq(got, want))
+			printf("key %.*s: got %.*s, want %.*s\n", STR_ARG(key), STR_ARG(got), STR_ARG(want));
+		check(str_eq(got, want));
+	}
+	check(rows > 60);
+	free(real);
+	if (f)
+		fclose(f);
+	bench_done(&b);
+}
+
 TEST_MAIN({"single-key types", single_key_types}, {"dnsdb", dns}, {"a changed file is read again", a_changed_file_is_read_again},
-    {"taint", taint}, {"sqlite", sql})
+    {"taint", taint}, {"sqlite", sql},
+    {"recorded lmdb table", recorded_lmdb_table})
