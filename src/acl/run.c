@@ -56,15 +56,16 @@ static struct str message_text(struct acl_run *r, const struct xstr *x, struct s
 	return STR_NONE;
 }
 
-/* Does this outcome of the conditions use the messages? 44.9: accept when it accepts, or, behind
- * an endpass, when it denies; require when it denies; the others when the conditions hold. */
+/* Does this outcome of the conditions use the messages? 44.9: accept when it accepts, or when it
+ * fails, for behind an endpass and at the end of the ACL that denies; require when it denies; the
+ * others when the conditions hold. */
 static bool messages_wanted(const struct acl_run *r, enum acl_verdict rc)
 {
 	bool failed = rc == ACL_FAIL || rc == ACL_DROP;
 
 	switch (r->verb) {
-	case VERB_ACCEPT: return rc == ACL_OK || (failed && r->endpass);
-	case VERB_DISCARD: return rc == ACL_OK || rc == ACL_DISCARD || (failed && r->endpass);
+	case VERB_ACCEPT: return rc == ACL_OK || failed;
+	case VERB_DISCARD: return rc == ACL_OK || rc == ACL_DISCARD || failed;
 	case VERB_REQUIRE: return failed;
 	case VERB_DEFER:
 	case VERB_DENY:
@@ -200,6 +201,7 @@ static bool verb_answer(struct acl_run *r, enum acl_verdict rc, enum acl_verdict
 	case VERB_WARN:
 		if (rc == ACL_OK)
 			warn(r);
+		r->user = r->log = STR_NONE;
 		return false;
 	case VERBS: break;
 	}
@@ -219,6 +221,7 @@ enum acl_verdict acl_obey(struct acl_run *r, const struct acl *acl)
 			return rc;
 		if (rc == ACL_DEFER) {
 			warn_skipped(r);
+			r->user = r->log = STR_NONE;
 			continue;
 		}
 		if (rc == ACL_DISCARD && s->verb != VERB_ACCEPT && s->verb != VERB_DISCARD)
@@ -227,6 +230,5 @@ enum acl_verdict acl_obey(struct acl_run *r, const struct acl *acl)
 		if (verb_answer(r, rc, &answer))
 			return answer;
 	}
-	r->user = r->log = STR_NONE; /* the implicit deny (44.9) */
-	return ACL_FAIL;
+	return ACL_FAIL; /* the implicit deny (44.9), with what the last statement said */
 }

@@ -112,9 +112,9 @@ struct smtp_answer policy_expn(void *arg, struct str text)
 	struct strbuf sb;
 	moment_open(&mo, rs);
 	sb_init(&sb, rs->env->scratch, LIMIT_SMTP_REPLY_TEXT);
-	int rc = verify_print(&mo.ev, address, VERIFY_PRINT_DETAILS, &sb);
+	int rc = verify_print(&mo.ev, address, VERIFY_PRINT_EXPN, &sb);
 	struct str out = str_trim(sb_str(&sb));
-	return answer_str(rc == 0 ? 250 : rc == 1 ? 450 : 550, str_empty(out) ? str_printf(rs->env->scratch, "<%.*s>", STR_ARG(address)) : out);
+	return answer_str(rc == 0 ? 250 : 553, str_empty(out) ? str_printf(rs->env->scratch, "<%.*s>", STR_ARG(address)) : out);
 }
 
 struct smtp_answer policy_etrn(void *arg, struct str text)

@@ -52,10 +52,22 @@ static void verified(struct printer *p)
 	p->done = true;
 }
 
+/* EXPN: the address, or what it is replaced by. */
+static void expanded(struct printer *p, const struct address *list)
+{
+	for (const struct address *ad = list; ad; ad = ad->next)
+		sb_printf(p->out, "<%.*s>\n", STR_ARG(ad->address));
+	p->done = true;
+}
+
 static void accepted(struct printer *p, struct address *ad)
 {
 	struct address **list = &p->accepted[ad->hosts != NULL];
 
+	if (p->flags & VERIFY_PRINT_EXPN) {
+		expanded(p, ad);
+		return;
+	}
 	if (!full(p)) {
 		verified(p);
 		return;
@@ -69,6 +81,10 @@ static void children(struct printer *p, const struct address *ad)
 	struct address *list = p->job.new_addresses, **tail = &p->todo;
 
 	p->job.new_addresses = NULL;
+	if (p->flags & VERIFY_PRINT_EXPN) {
+		expanded(p, list ? list : ad);
+		return;
+	}
 	if (!full(p) && (!list || list->next || list->kind != ADDRESS_MAIL)) {
 		verified(p);
 		return;
@@ -116,7 +132,7 @@ static void one(struct printer *p, struct address *ad)
 		break;
 	case ROUTE_FAIL:
 	case ROUTE_DECLINE:
-	case ROUTE_PASS: trouble(p, ad, p->flags & VERIFY_PRINT_ROUTE ? "is undeliverable" : "failed to verify", 2); break;
+	case ROUTE_PASS: trouble(p, ad, p->flags & (VERIFY_PRINT_ROUTE | VERIFY_PRINT_EXPN) ? "is undeliverable" : "failed to verify", 2); break;
 	}
 }
 
@@ -196,7 +212,7 @@ int verify_print(struct eval *ev, struct str address, unsigned flags, struct str
 	p.job = (struct route_job){
 		.config = ev->lx.config, .env = ev->lx.env, .arena = ev->lx.arena, .message = ev->lx.message, .peer = ev->lx.peer,
 		.eval = ev, .body_fd = -1, .trace_fd = -1,
-		.purpose = flags & VERIFY_PRINT_ROUTE ? ROUTE_TEST : flags & VERIFY_PRINT_SENDER ? ROUTE_VERIFY_SENDER : ROUTE_VERIFY_RECIPIENT,
+		.purpose = flags & VERIFY_PRINT_EXPN ? ROUTE_VERIFY_EXPN : flags & VERIFY_PRINT_ROUTE ? ROUTE_TEST : flags & VERIFY_PRINT_SENDER ? ROUTE_VERIFY_SENDER : ROUTE_VERIFY_RECIPIENT,
 	};
 	p.todo = address_new(ev->lx.arena, p.name, -1);
 	while (p.todo && !p.done) {

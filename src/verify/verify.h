@@ -30,8 +30,10 @@ struct verify_answer {
  * client and the log is in the answer. Nothing is remembered here but in the callout hints. Threads: owner. */
 enum verify_result verify_address(struct eval *ev, struct str address, const struct verify_opts *o, struct verify_answer *ret);
 /* -bv, -bvs, -bt: print to out in Exim's form; exit codes as the manual's 5. DETAILS: the caller may
- * see why (an admin). */
-enum verify_print_flags { VERIFY_PRINT_SENDER = 1, VERIFY_PRINT_ROUTE = 2, VERIFY_PRINT_VERBOSE = 4, VERIFY_PRINT_DETAILS = 8 };
+ * see why (an admin). EXPN: what the address is replaced by, "<address>" a line, or why not. */
+enum verify_print_flags {
+	VERIFY_PRINT_SENDER = 1, VERIFY_PRINT_ROUTE = 2, VERIFY_PRINT_VERBOSE = 4, VERIFY_PRINT_DETAILS = 8, VERIFY_PRINT_EXPN = 16
+};
 int verify_print(struct eval *ev, struct str address, unsigned flags, struct strbuf *out);
 
 /* --- Headers of the message (44.17); *ret_log says what is wrong. -------------------------------- */
