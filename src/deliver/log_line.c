@@ -85,7 +85,7 @@ static void add_sender(struct attempt *at, struct strbuf *sb, const struct addre
 	}
 	if (str_is_set(ad->prop_srs))
 		sb_printf(sb, " SRS=<%.*s>", STR_ARG(ad->prop_srs));
-	if (config_logs(at->cfg, LOGSEL_RETURN_PATH_ON_DELIVERY) && ad->transport) {
+	if (config_logs(at->cfg, LOGSEL_RETURN_PATH_ON_DELIVERY) && ad->transport && !ad->bypassed) {
 		sb_addc(sb, " P=<");
 		add_safe(sb, str_is_set(ad->view.return_path) ? ad->view.return_path : at->m->sender);
 		sb_addc(sb, ">");

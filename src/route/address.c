@@ -63,17 +63,6 @@ static unsigned homonyms(const struct address *parent, const struct address *chi
 	return n;
 }
 
-static enum address_kind kind_of(struct str text)
-{
-	if (str_starts(text, "|"))
-		return ADDRESS_PIPE;
-	if (str_starts(text, ">"))
-		return ADDRESS_AUTOREPLY;
-	if (str_starts(text, "/") && str_rchr(text, '@') < 0)
-		return str_ends(text, "/") ? ADDRESS_DIRECTORY : ADDRESS_FILE;
-	return ADDRESS_MAIL;
-}
-
 static void inherit(struct address *ad, const struct address *parent)
 {
 	const struct addr_view *pv = &parent->view;
@@ -105,12 +94,12 @@ static void link_child(struct address *parent, struct address *child)
 	*at = child;
 }
 
-struct address *address_child(struct arena *a, struct address *parent, struct str text)
+struct address *address_child_kind(struct arena *a, struct address *parent, struct str text, enum address_kind kind)
 {
 	struct address *ad = arena_new_of(a, struct address);
 	ad->uid = ad->gid = -1;
 	ad->address = str_dup(a, text);
-	ad->kind = kind_of(text);
+	ad->kind = kind;
 	inherit(ad, parent);
 	link_child(parent, ad);
 	if (ad->kind == ADDRESS_MAIL) {
@@ -132,6 +121,11 @@ struct address *address_child(struct arena *a, struct address *parent, struct st
 	else if (ad->kind != ADDRESS_AUTOREPLY)
 		ad->view.address_file = ad->address;
 	return ad;
+}
+
+struct address *address_child(struct arena *a, struct address *parent, struct str text)
+{
+	return address_child_kind(a, parent, text, ADDRESS_MAIL);
 }
 
 static const struct address *top_of(const struct address *ad)

@@ -123,6 +123,8 @@ struct address_reply {
 struct address *address_new(struct arena *a, struct str text, int recipient);
 /* A child that inherits what routers attached to its parent: data, variables, errors_to, headers. */
 struct address *address_child(struct arena *a, struct address *parent, struct str text);
+/* The same for "|command", "/file", "/directory/", ">reply". */
+struct address *address_child_kind(struct arena *a, struct address *parent, struct str text, enum address_kind kind);
 /* The address changed: fill local part, domain and unique anew. */
 void address_split(struct arena *a, struct address *ad);
 /* The log's form: "addr", "addr <original>", "|cmd <orig>" (manual 53.8, all_parents). */

@@ -274,7 +274,7 @@ static void names_for_the_log(void)
 	setup();
 	struct address *top = address_new(arena, STR("top@q.test"), 0);
 	struct address *mid = address_child(arena, top, STR("mid@q.test"));
-	struct address *pipe = address_child(arena, mid, STR("|/bin/cat x"));
+	struct address *pipe = address_child_kind(arena, mid, STR("|/bin/cat x"), ADDRESS_PIPE);
 	struct address *same = address_child(arena, top, STR("top@q.test"));
 	struct address *again = address_child(arena, top, STR("top@q.test"));
 	check_str(address_for_log(arena, top, false), "top@q.test");

@@ -8,6 +8,16 @@ struct accept_options {
 	char none; /* no private options */
 };
 
+static bool accept_check(struct config *cfg, struct driver_instance *di, struct why *why)
+{
+	(void)cfg;
+	const struct router_generic *g = di->generic;
+	if (str_is_set(g->transport.text) || g->verify_only)
+		return true;
+	why_set(why, false, "%.*s router:\n  a transport is required for this router", STR_ARG(di->name));
+	return false;
+}
+
 static enum route_verdict accept_run(struct route_job *job, const struct driver_instance *di, struct address *ad)
 {
 	enum route_verdict v = step_common(job, di, ad);
@@ -16,6 +26,6 @@ static enum route_verdict accept_run(struct route_job *job, const struct driver_
 
 extern const struct router_driver router_accept;
 const struct router_driver router_accept = {
-	.info = {.name = "accept", .options_size = sizeof(struct accept_options)},
+	.info = {.name = "accept", .options_size = sizeof(struct accept_options), .check = accept_check},
 	.run = accept_run,
 };

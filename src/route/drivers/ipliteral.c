@@ -14,7 +14,7 @@ static bool ipliteral_check(struct config *cfg, struct driver_instance *di, stru
 	const struct router_generic *g = di->generic;
 	if (str_is_set(g->transport.text) || g->verify_only)
 		return true;
-	why_set(why, false, "%.*s router:\n  no transport is set", STR_ARG(di->name));
+	why_set(why, false, "%.*s router:\n  a transport is required for this router", STR_ARG(di->name));
 	return false;
 }
 

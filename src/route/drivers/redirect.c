@@ -259,7 +259,8 @@ static void child_fails(struct run *r, struct address *c, const char *text)
 static void add_pipe_or_file(struct run *r, const struct redirect_item *it)
 {
 	struct route_job *job = r->job;
-	struct address *c = address_child(job->arena, r->ad, it->text);
+	enum address_kind kind = it->kind == REDIRECT_PIPE ? ADDRESS_PIPE : str_ends(it->text, "/") ? ADDRESS_DIRECTORY : ADDRESS_FILE;
+	struct address *c = address_child_kind(job->arena, r->ad, it->text, kind);
 	const struct xstr *option = c->kind == ADDRESS_PIPE ? &r->o->pipe_transport
 	    : c->kind == ADDRESS_DIRECTORY ? &r->o->directory_transport : &r->o->file_transport;
 	const char *name = c->kind == ADDRESS_PIPE ? "pipe_transport"
