@@ -70,7 +70,7 @@ static bool new_instance(struct section_state *s, struct str name, struct str re
 			return config_error(r->why, "there are two %s called \"%.*s\"", kind_words[s->kind].plural, STR_ARG(name));
 		}
 	struct driver_instance *di = arena_new_of(r->cfg->arena, struct driver_instance);
-	*di = (struct driver_instance){.name = name, .index = index, .file = r->lines.file, .line = r->lines.line};
+	*di = (struct driver_instance){.name = str_dup(r->cfg->arena, name), .index = index, .file = r->lines.file, .line = r->lines.line};
 	di->generic = from_template(r, s->family->generic, s->family->generic_count, s->family->generic_size);
 	map_init(&di->rows_set, r->cfg->arena, false);
 	*s->tail = di;

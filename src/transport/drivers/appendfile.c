@@ -78,7 +78,7 @@ bool append_may_create(struct append *ap, const char *path)
 	case CREATE_ANYWHERE: break;
 	case CREATE_INHOME: ok = inside(h, path, false); break;
 	case CREATE_BELOWHOME: ok = inside(h, path, true); break;
-	case CREATE_BELOW_PATH: ok = inside(ap->o->create_file.text.p, path, true); break;
+	case CREATE_BELOW_PATH: ok = inside(str_cstr(d->arena, ap->o->create_file.text), path, true); break;
 	}
 	if (!ok)
 		append_fail(ap, DERR_BADCREATE, "mailbox %s does not exist, but creation outside the home directory is not permitted",
@@ -214,7 +214,7 @@ static bool detaint(struct append *ap, struct str path)
 	const char *p = str_cstr(ap->d->arena, path);
 	if (ap->o->create == CREATE_BELOWHOME && str_is_set(home))
 		return inside(str_cstr(ap->d->arena, home), p, true);
-	return ap->o->create == CREATE_BELOW_PATH && inside(ap->o->create_file.text.p, p, true);
+	return ap->o->create == CREATE_BELOW_PATH && inside(str_cstr(ap->d->arena, ap->o->create_file.text), p, true);
 }
 
 static bool find_path(struct append *ap)
