@@ -60,6 +60,8 @@ static bool build(struct delivery *d, const struct deliver_request *q, const int
 	if (spool_parse_header(header, d->arena, &d->message, why) != ST_OK)
 		return false;
 	d->message->deliver_firsttime = q->deliver_firsttime;
+	d->message->size = q->message_size;
+	d->message->body_size = q->body_size;
 	d->body_fd = fds[0];
 	d->body_offset = q->body_offset;
 	d->body_size = q->body_size;

@@ -3,6 +3,7 @@
  * Delivery-date: in front; the message's own but for those removed; then what the routers added,
  * then what the transport adds; an empty line. */
 #include "base/limits.h"
+#include "route/route.h"
 #include "transport/steps.h"
 
 #include "base/banned.h"
@@ -97,6 +98,24 @@ static bool add_transport_headers(struct delivery *d, struct strbuf *sb, struct 
 	return true;
 }
 
+/* The message's own lines, but for those removed; headers_rewrite applies to them alone (manual 24). */
+static bool add_own_headers(struct delivery *d, struct strbuf *sb, const struct removes *rm, struct why *why)
+{
+	struct str rules_text = transport_generic(d)->headers_rewrite.text, changed;
+	const struct rewrite_rules *rules = NULL;
+	if (!str_empty(rules_text)) {
+		rules = rewrite_parse_list(d->arena, d->config, rules_text, why);
+		if (!rules)
+			return false;
+	}
+	for (const struct header *h = d->message->headers.first; h; h = h->next) {
+		if (h->kind == HDR_OLD || removed(rm, h))
+			continue;
+		add_line(sb, rules && rewrite_header_line(d->eval, rules, h, &changed) ? changed : h->text);
+	}
+	return true;
+}
+
 static size_t size_hint(const struct delivery *d)
 {
 	return d->message->headers.size + (d->addresses ? d->addresses->headers_add.len : 0) + 1024;
@@ -121,10 +140,8 @@ struct str transport_headers_text(struct delivery *d, unsigned flags, struct why
 		struct str date = clock_rfc5322(d->arena, clock_s(&d->env->clock), false);
 		sb_printf(&sb, "Delivery-date: %.*s\n", STR_ARG(date));
 	}
-	for (const struct header *h = d->message->headers.first; h; h = h->next) {
-		if (h->kind != HDR_OLD && !removed(&rm, h))
-			add_line(&sb, h->text);
-	}
+	if (!add_own_headers(d, &sb, &rm, why))
+		return STR_NONE;
 	if (first)
 		add_line(&sb, first->headers_add);
 	if (!add_transport_headers(d, &sb, why))

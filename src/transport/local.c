@@ -71,7 +71,7 @@ void local_run(struct delivery *d)
 		return;
 	}
 	struct deliver_request q = {.kind = DELIVER_REQUEST_RUN, .transport = d->transport->name, .return_path = d->return_path,
-	    .body_offset = d->body_offset, .body_size = d->body_size, .start_us = d->start_us, .shadow = d->shadow,
+	    .body_offset = d->body_offset, .body_size = d->body_size, .start_us = d->start_us, .message_size = d->message->size, .shadow = d->shadow,
 	    .deliver_firsttime = d->message->deliver_firsttime, .addresses = d->addresses};
 	memcpy(q.prepared, d->prepared, sizeof q.prepared);
 	struct str reply = STR_NONE;

@@ -16,7 +16,7 @@ enum deliver_request_kind { DELIVER_REQUEST_RUN = 1, DELIVER_REQUEST_FILTER = 2 
 struct deliver_request {
 	enum deliver_request_kind kind;
 	struct str transport, return_path, header; /* header unset: it comes as the second descriptor */
-	int64_t body_offset, body_size, start_us;
+	int64_t body_offset, body_size, start_us, message_size; /* message_size: what -H does not say */
 	bool shadow;
 	int8_t deliver_firsttime;
 	struct str prepared[TRANSPORT_PREPARED];

@@ -190,6 +190,7 @@ void deliver_request_pack(struct strbuf *sb, const struct deliver_request *q)
 	pk_u64(sb, (uint64_t)q->body_offset);
 	pk_u64(sb, (uint64_t)q->body_size);
 	pk_u64(sb, (uint64_t)q->start_us);
+	pk_u64(sb, (uint64_t)q->message_size);
 	pk_u64(sb, (uint64_t)q->timeout_ms);
 	pk_u8(sb, q->shadow);
 	pk_u8(sb, (uint8_t)q->deliver_firsttime);
@@ -216,6 +217,7 @@ bool deliver_request_unpack(struct arena *a, struct str payload, struct deliver_
 	ret->body_offset = (int64_t)up_u64(&r);
 	ret->body_size = (int64_t)up_u64(&r);
 	ret->start_us = (int64_t)up_u64(&r);
+	ret->message_size = (int64_t)up_u64(&r);
 	ret->timeout_ms = (int64_t)up_u64(&r);
 	ret->shadow = up_u8(&r);
 	ret->deliver_firsttime = (int8_t)up_u8(&r);

@@ -64,7 +64,6 @@ struct transport_driver {
 	bool (*retry_includes_sender)(const struct driver_instance *di);
 	/* Most time a local run may take, in ms; 0 = no limit. NULL: ten minutes. */
 	int64_t (*time_limit_ms)(const struct driver_instance *di);
-	bool interactive; /* speaks to a server: umask and files do not matter */
 };
 _Static_assert(offsetof(struct transport_driver, local) == offsetof(struct transport_head, local), "head of a transport driver");
 extern const struct driver_family transport_family;

@@ -154,7 +154,7 @@ void kit_run(struct kit *k, const char *transport, struct address *list)
 {
 	struct conn_pool *pool = k->d.pool;
 	k->d = (struct delivery){.config = k->cfg, .env = &k->env, .arena = k->a, .message = k->m, .body_fd = k->body_fd,
-	    .body_offset = 26, .body_size = k->m->body_size, .addresses = list, .eval = &k->ev, .pool = pool};
+	    .body_offset = 26, .body_size = k->m->body_size, .addresses = list, .eval = &k->ev, .pool = pool, .spool = k->spool};
 	k->d.transport = config_find_driver(k->cfg, DRIVER_TRANSPORT, str_c(transport));
 	check(k->d.transport != NULL);
 	for (struct address *ad = list; ad; ad = ad->next)

@@ -12,6 +12,7 @@ struct kit {
 	struct message *m;
 	struct eval ev;
 	struct delivery d;
+	struct spool *spool;
 	int body_fd;
 	char dir[64];  /* a temporary directory, removed at the end */
 	int agent_pid, agent_fd;

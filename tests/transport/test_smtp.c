@@ -234,7 +234,7 @@ static void lmtp_answers_for_each_recipient(void)
 	check_int(a->state, ADDRESS_DELIVERED);
 	check_int(b->state, ADDRESS_DEFERRED);
 	check_int(c->state, ADDRESS_FAILED);
-	check_str(c->message, "LMTP error from remote mail server after end of data: 550 never");
+	check_str(c->message, "LMTP error after end of data: 550 never");
 	kit_close(&k);
 }
 

@@ -66,9 +66,9 @@ void smtp_fault_reply(struct smtp_job *j, const struct smtp_reply *r, struct str
 		smtp_fault_status(j, r->st, what);
 		return;
 	}
-	bool lmtp = j->o->lmtp;
-	smtp_fault_text(j, stage_errno(r->code, stage, what), "%s error from remote mail server after %.*s: %.*s",
-	    lmtp ? "LMTP" : "SMTP", STR_ARG(what), STR_ARG(r->text));
+	bool for_one = j->o->lmtp && str_eqc(what, "end of data"); /* LMTP answers each recipient then */
+	smtp_fault_text(j, stage_errno(r->code, stage, what), "%s after %.*s: %.*s",
+	    for_one ? "LMTP error" : "SMTP error from remote mail server", STR_ARG(what), STR_ARG(r->text));
 	j->fault.code = r->code;
 	j->fault.permanent = r->code >= 500;
 	j->fault.message_error = stage == STAGE_MESSAGE;
