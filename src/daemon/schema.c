@@ -15,6 +15,7 @@
 /* Manual 6.9: what was built in. Options, drivers and log selectors make their own macros from
  * their rows. A name here is a promise: what stands under .ifdef of it is used. */
 static const char *const have_macros[] = {"_HAVE_IPV6", "_HAVE_TLS", "_HAVE_OPENSSL", "_HAVE_DNSSEC", "_HAVE_CRYPTEQ",
+    "_HAVE_PIPE_CONNECT", "_HAVE_ESMTP_LIMITS",
     "_HAVE_TRANSPORT_APPEND_MAILDIR", "_HAVE_TRANSPORT_APPEND_MAILSTORE", "_HAVE_TRANSPORT_APPEND_MBX",
     "_HAVE_LOOKUP_LSEARCH", "_HAVE_LOOKUP_DSEARCH", "_HAVE_LOOKUP_CDB", "_HAVE_LOOKUP_DBM", "_HAVE_LOOKUP_LMDB",
     "_HAVE_LOOKUP_JSON", "_HAVE_LOOKUP_PASSWD", "_HAVE_LOOKUP_DNSDB", "_HAVE_LOOKUP_SQLITE", NULL};
