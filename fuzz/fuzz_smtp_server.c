@@ -17,8 +17,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	setsockopt(stream_fd(f.stream), SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
 	if (send(f.far, data + 1, size - 1, MSG_DONTWAIT) >= 0) {
 		shutdown(f.far, SHUT_WR);
-		if (smtp_session_start(f.ss) == SMTP_PARK)
-			must(smtp_session_run(f.ss) == SMTP_DONE);
+		/* The end of input is found at the latest when nothing else is left. */
+		for (enum smtp_run run = smtp_session_start(f.ss); run == SMTP_PARK;)
+			run = smtp_session_run(f.ss);
+		must(smtp_session_state(f.ss) == SMTP_CLOSED);
 	}
 	must(memchr(f.body.p ? f.body.p : "", '\r', f.body.len) == NULL);
 	fake_close(&f);

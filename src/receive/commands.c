@@ -133,13 +133,13 @@ struct smtp_answer policy_etrn(void *arg, struct str text)
 	}
 	if (!asked_acl(rs, ACL_ETRN, acl, "ETRN", text, &a))
 		return a;
-	if (!str_starts(text, "#") && !str_is_set(rs->cfg->main.smtp_etrn_command.text))
+	if (!str_starts(text, "#"))
 		return answer_fault(SMTP_SYNTAX_ERROR, 501, STR("argument must begin with #"));
 	if (rs->test_host)
 		return answer(250, "OK");
 	if (!rs->sink.etrn)
 		return answer(458, "Unable to fork process");
-	return rs->sink.etrn(rs->sink.arg, str_starts(text, "#") ? str_from(text, 1) : text) ? answer(250, "OK") :
+	return rs->sink.etrn(rs->sink.arg, str_from(text, 1)) ? answer(250, "OK") :
 	    answer_str(459, str_cat(rs->env->scratch, STR("Already processing "), text));
 }
 

@@ -30,6 +30,7 @@ static void take_sender(struct receive_session *rs, struct moment *mo)
 		address = rs_qualify(tx->arena, address, rs->cfg->qualify_domain);
 	tx->m->sender = tx->m->original_sender = str_tainted(str_dup(tx->arena, address));
 	tx->m->sender_local = false;
+	rs->peer.auth_sender = STR_NONE;
 }
 
 bool rs_from_line(struct receive_session *rs, struct str line)

@@ -83,6 +83,7 @@ static bool read_message(struct receive_session *rs, struct stream *in)
 	char out[2 * STEP + DOT_MORE];
 	dot_init(&d, BARE_EXIM, rs->caller->dot_ends);
 	d.plain_dots = true;
+	d.lf_body = true;
 	stream_set_timeout(in, (int64_t)rs->cfg->main.receive_timeout * 1000);
 	while (!d.done) {
 		struct str text;

@@ -114,6 +114,8 @@ struct smtp_answer answer_with_code(int code, struct str text);
 struct str rs_hostname(struct receive_session *rs); /* $smtp_active_hostname */
 bool rs_early_pipelining(struct receive_session *rs);
 void rs_choose_bare(struct receive_session *rs);
+/* --- proxy.c */
+bool rs_proxy(struct receive_session *rs, struct smtp_answer *ret);
 /* --- ident.c: RFC 1413, where rfc1413_hosts asks for it. */
 void rs_ask_ident(struct receive_session *rs);
 

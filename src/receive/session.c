@@ -158,6 +158,11 @@ enum smtp_run receive_session_start(struct receive_session *rs)
 	struct smtp_server_opts so = server_opts(rs);
 	rs->smtp = smtp_session_new(rs->arena, rs->stream, &receive_policy, rs, &so);
 	rs_set_rcvhost(rs);
+	struct smtp_answer no;
+	if (!rs_proxy(rs, &no)) {
+		smtp_session_reply(rs->smtp, no.code, no.text);
+		return end_run(rs, SMTP_DONE);
+	}
 	rs_choose_bare(rs);
 	if (rs->tls_on_connect) {
 		rs->peer.tls.on_connect = true;

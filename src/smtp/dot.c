@@ -71,7 +71,7 @@ static bool lf_ends_line(struct dot *d)
 		return false;
 	if (!d->decided)
 		d->lf_lines = true;
-	return d->lf_lines;
+	return d->lf_lines || (d->lf_body && !d->in_header);
 }
 
 /* One byte; true when the data ended with it. */

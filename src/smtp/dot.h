@@ -16,6 +16,7 @@ struct dot {
 	enum bare_newline mode;
 	bool dots;       /* DATA: dots are doubled and end it; BDAT: neither */
 	bool plain_dots; /* with dots: a dot alone ends, others stand for themselves (-bm without -i) */
+	bool lf_body;    /* LF ends lines of the body whatever the first line ended with (not SMTP) */
 	bool lf_lines;   /* BARE_EXIM: this message's lines end in LF */
 	bool decided;    /* the first line's end was seen */
 	bool in_header, line_empty;
