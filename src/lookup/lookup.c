@@ -228,7 +228,7 @@ static void split_options(struct searching *s)
 static bool taint_allows(struct lookup_context *cx, const struct lookup_type *t, struct str file, struct str key)
 {
 	if (file.taint) {
-		cx->error = str_printf(cx->arena, "Tainted filename '%.*s' for lookup", STR_ARG(file));
+		cx->error = str_printf(cx->arena, "Tainted filename for search: '%.*s'", STR_ARG(file));
 		return false;
 	}
 	if (t->driver->style == LOOKUP_QUERY && t->driver->quote && key.taint && key.quoter != lookup_quoter(t->driver)) {

@@ -26,6 +26,14 @@ static bool read_all(int fd, char *p, size_t size, size_t *ret_len)
 	return true;
 }
 
+void lookup_open_failed(struct why *why, const char *path, const char *what, int e)
+{
+	if (e == EACCES)
+		why_set(why, false, "failed to open %s for %s: %s (euid=%ld egid=%ld)", path, what, strerror(e), (long)geteuid(), (long)getegid());
+	else
+		why_set(why, false, "failed to open %s for %s: %s", path, what, strerror(e));
+}
+
 bool lookup_read_file(struct arena *a, struct str name, const char *what, struct str *ret, struct why *why)
 {
 	char *path = str_cstr(a, name);
@@ -37,7 +45,7 @@ bool lookup_read_file(struct arena *a, struct str name, const char *what, struct
 		int e = fd >= 0 && S_ISDIR(sb.st_mode) ? EISDIR : errno;
 		if (fd >= 0)
 			close(fd);
-		why_set(why, false, "failed to open %s for %s: %s", path, what, strerror(e));
+		lookup_open_failed(why, path, what, e);
 		return false;
 	}
 	if (sb.st_size > (off_t)LIMIT_CONFIG_FILE) {

@@ -7,6 +7,9 @@
 /* what: "linear search": "failed to open NAME for linear search: ...". Bounded by LIMIT_CONFIG_FILE. */
 bool lookup_read_file(struct arena *a, struct str name, const char *what, struct str *ret, struct why *why);
 
+/* The words for an open that failed with errno e; "Permission denied" says as whom. */
+void lookup_open_failed(struct why *why, const char *path, const char *what, int e);
+
 /* lsearch's parts, for its fuzz target. */
 struct text_file;
 struct entry;

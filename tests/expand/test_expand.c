@@ -102,7 +102,7 @@ static void taint_travels(void)
 	check_str(b.ev.lx.error, "Tainted filename for readfile 'joe@src.ex'");
 	check_int(run(&b, "${run{$sender_address x}}", &got), EXPAND_FAILED);
 	check_int(run(&b, "${lookup{x}lsearch{/$sender_address}}", &got), EXPAND_FAILED);
-	check_str(b.ev.lx.error, "Tainted filename '/joe@src.ex' for lookup");
+	check_str(b.ev.lx.error, "Tainted filename for search: '/joe@src.ex'");
 	check_int(run(&b, "${lookup sqlite{/nosuch/x select '$sender_address'}}", &got), EXPAND_FAILED);
 	check_str(b.ev.lx.error, "tainted search query is not properly quoted (sqlite)");
 	bench_done(&b);

@@ -2,6 +2,7 @@
  * dsearch: an entry of a directory (manual 9.3.5). The answer is untainted: it names a file that
  * is there. */
 #include "lookup/lookup.h"
+#include "lookup/read_file.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -24,7 +25,7 @@ static bool dsearch_open(struct lookup_context *cx, struct str file, void **ret,
 		return false;
 	}
 	if (fd < 0) {
-		why_set(why, false, "failed to open %s for directory search: %s", path, strerror(errno));
+		lookup_open_failed(why, path, "directory search", errno);
 		return false;
 	}
 	struct dir *d = calloc(1, sizeof *d);

@@ -130,7 +130,7 @@ static enum lookup_found sqlite_find(struct lookup_context *cx, void *handle, st
 	if (!database_name(cx, opts, &key, &name, why))
 		return LOOKUP_DEFER;
 	if (name.taint) {
-		why_set(why, true, "Tainted filename '%.*s' for lookup", STR_ARG(name));
+		why_set(why, true, "Tainted filename for search: '%.*s'", STR_ARG(name));
 		return LOOKUP_DEFER;
 	}
 	if (sqlite3_open_v2(str_cstr(cx->arena, name), &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) != SQLITE_OK) {
