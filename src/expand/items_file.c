@@ -5,6 +5,7 @@
 #include "lookup/match.h"
 #include "net/resolver.h"
 #include "net/stream.h"
+#include "net/tls.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
@@ -62,6 +63,7 @@ static enum expand_status run_readfile(struct eval *ev, const struct xnode *n, c
 struct socket_opts {
 	int64_t timeout_ms;
 	bool shutdown, tls;
+	struct str sni;
 };
 
 static bool read_options(struct eval *ev, struct str text, struct socket_opts *o)
@@ -82,9 +84,12 @@ static bool read_options(struct eval *ev, struct str text, struct socket_opts *o
 			first = false;
 		} else if (str_eqc(name, "shutdown")) {
 			o->shutdown = !str_ieqc(value, "no");
-		} else if (str_eqc(name, "tls") ? str_ieqc(value, "yes") : str_eqc(name, "sni") && !str_empty(value)) {
-			o->tls = true;
-		} else if (!str_eqc(name, "cache") && !str_eqc(name, "tls") && !str_eqc(name, "sni")) {
+		} else if (str_eqc(name, "tls")) {
+			o->tls = o->tls || str_ieqc(value, "yes");
+		} else if (str_eqc(name, "sni")) {
+			o->sni = value;
+			o->tls = o->tls || !str_empty(value);
+		} else if (!str_eqc(name, "cache")) {
 			expand_fail(ev, "bad option '%.*s' for readsocket", STR_ARG(item));
 			return false;
 		}
@@ -149,6 +154,17 @@ static bool open_socket(struct eval *ev, struct str name, const struct socket_op
 	return false;
 }
 
+static bool start_tls(struct eval *ev, struct stream *s, const struct socket_opts *o)
+{
+	struct tls_client_settings set = {.sni = o->sni, .verify = TLS_VERIFY_NO};
+	struct why why = {{0}, 0, false};
+
+	if (tls_connect(ev->lx.env, s, &set, o->timeout_ms, &why) == ST_OK)
+		return true;
+	expand_fail(ev, "TLS connect failed: %s", why.text);
+	return false;
+}
+
 static bool talk(struct eval *ev, struct stream *s, const struct str *arg, unsigned args, const struct socket_opts *o, struct strbuf *out)
 {
 	stream_set_timeout(s, o->timeout_ms);
@@ -156,7 +172,7 @@ static bool talk(struct eval *ev, struct stream *s, const struct str *arg, unsig
 		expand_fail(ev, "request write to socket failed: %s", strerror(errno));
 		return false;
 	}
-	if (o->shutdown)
+	if (o->shutdown && !o->tls)
 		stream_shutdown_write(s);
 	for (;;) {
 		struct str got;
@@ -194,10 +210,8 @@ static enum expand_status run_readsocket(struct eval *ev, const struct xnode *n,
 		return expand_fail(ev, "socket insertions are not permitted");
 	if (args > 2 && !str_empty(arg[2]) && !read_options(ev, arg[2], &o))
 		return EXPAND_FAILED;
-	if (o.tls)
-		return expand_fail(ev, "readsocket option \"tls\" is not supported yet");
 	sb_init(&sb, ev->lx.arena, LIMIT_EXPANSION);
-	bool ok = open_socket(ev, arg[0], &o, &s) && talk(ev, s, arg, args, &o, &sb);
+	bool ok = open_socket(ev, arg[0], &o, &s) && (!o.tls || start_tls(ev, s, &o)) && talk(ev, s, arg, args, &o, &sb);
 	stream_close(s);
 	if (!ok)
 		return n->no ? xeval_into(ev, n->no, out) : EXPAND_FAILED;

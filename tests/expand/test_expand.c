@@ -8,7 +8,10 @@
 #include "test.h"
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+#include <pthread.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 struct bench {
@@ -222,6 +225,63 @@ static void commands(void)
 	bench_done(&b);
 }
 
+/* Answers two lines to what it reads, then closes. */
+static void *serve(void *arg)
+{
+	int listener = *(int *)arg;
+
+	for (int i = 0; i < 3; i++) {
+		char buf[64];
+		int fd = accept(listener, NULL, NULL);
+		ssize_t n, all = 0;
+		while ((n = read(fd, buf + all, sizeof buf - (size_t)all)) > 0)
+			all += n;
+		dprintf(fd, "got %.*s\nend\n", (int)all, buf);
+		close(fd);
+	}
+	return NULL;
+}
+
+static void sockets(void)
+{
+	struct bench b;
+	struct str got;
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	char folder[] = "/tmp/eximius-sock-XXXXXX", text[256];
+	pthread_t thread;
+
+	check(mkdtemp(folder) != NULL);
+	snprintf(addr.sun_path, sizeof addr.sun_path, "%s/s", folder);
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	check(bind(fd, (struct sockaddr *)&addr, sizeof addr) == 0 && listen(fd, 4) == 0);
+	check(pthread_create(&thread, NULL, serve, &fd) == 0);
+	bench_init(&b);
+	b.env.clock = clock_system;
+	snprintf(text, sizeof text, "${readsocket{%s}{query}}", addr.sun_path);
+	check_int(run(&b, text, &got), EXPAND_OK);
+	check_str(got, "got query\nend\n");
+	check(got.taint);
+	snprintf(text, sizeof text, "${readsocket{%s}{q}{3s}{|}{failed}}", addr.sun_path);
+	check_int(run(&b, text, &got), EXPAND_OK);
+	check_str(got, "got q|end|");
+	snprintf(text, sizeof text, "${readsocket{%s}{}{3s:cache=no}}", addr.sun_path);
+	check_int(run(&b, text, &got), EXPAND_OK);
+	check_str(got, "got \nend\n");
+	pthread_join(thread, NULL);
+	close(fd);
+	unlink(addr.sun_path);
+	rmdir(folder);
+	check_int(run(&b, text, &got), EXPAND_FAILED);
+	snprintf(text, sizeof text, "${readsocket{%s}{q}{3s}{|}{failed}}", addr.sun_path);
+	check_int(run(&b, text, &got), EXPAND_OK);
+	check_str(got, "failed");
+	check_int(run(&b, "${readsocket{inet:127.0.0.1}{q}}", &got), EXPAND_FAILED);
+	check_str(b.ev.lx.error, "missing port for readsocket 127.0.0.1");
+	check_int(run(&b, "${readsocket{/x}{q}{3x}}", &got), EXPAND_FAILED);
+	check_str(b.ev.lx.error, "bad time value 3x");
+	bench_done(&b);
+}
+
 static char *make_certificate(void)
 {
 	EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
@@ -327,4 +387,4 @@ static void conditions_and_numbers(void)
 TEST_MAIN({"constants are not copied", constants_are_not_copied}, {"taint travels", taint_travels},
     {"failures of each kind", failures_of_each_kind}, {"forbidden things stay so", forbidden_things_stay_so},
     {"depth and size are bounded", depth_and_size_are_bounded}, {"captures and $value come back", captures_and_value_come_back},
-    {"commands", commands}, {"certificates", certificates}, {"conditions and numbers", conditions_and_numbers})
+    {"commands", commands}, {"sockets", sockets}, {"certificates", certificates}, {"conditions and numbers", conditions_and_numbers})
