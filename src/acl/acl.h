@@ -86,6 +86,7 @@ struct acl_frame {
 	struct str recipient;                        /* RCPT: whole address in its case, for verify = recipient */
 	int32_t rcpt_count, rcpt_defer_count, rcpt_fail_count, recipients_count;
 	bool test_host;                              /* -bh: delays are told, not waited for */
+	bool no_callout;                             /* -bh: addresses are verified without them */
 	struct str arg[9];
 	int32_t narg;
 	/* Filled while running: */

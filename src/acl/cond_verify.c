@@ -196,7 +196,10 @@ static enum acl_verdict parse(struct verify_cond *v)
 		if (ok != ACL_OK)
 			return ok;
 	}
-	return check_combination(v);
+	ok = check_combination(v);
+	if (v->r->f->no_callout)
+		v->o.flags &= ~(unsigned)VERIFY_CALLOUT;
+	return ok;
 }
 
 /* --- What each item does ---------------------------------------------------------------------- */

@@ -234,7 +234,8 @@ ACL_COND(control)
 		if (!row->run)
 			return acl_fault(r, ACL_ERROR, "\"control=%s\" is not supported yet", row->name);
 		if (!(row->where & (1u << r->f->where)))
-			return acl_fault(r, ACL_ERROR, "cannot use \"control=%s\" in %s ACL", row->name, acl_where_name(r->f->where));
+			return acl_fault(r, ACL_ERROR, "cannot use \"control=%s\" in %s ACL",
+			    row->id == ACL_CONTROL_QUEUE_ONLY ? "queue" : row->name, acl_where_name(r->f->where));
 		if (str_is_set(options) && !row->options)
 			break;
 		if (!row->run(r, options)) {

@@ -134,6 +134,21 @@ static struct str check_code(struct acl_run *r, enum acl_verdict v, struct str t
 	return str_cat(r->ev->lx.arena, str_c(usual), str_from(text, 3));
 }
 
+/* The local part is lower-cased for ACLs about a recipient; `control = caseful_local_part` takes it back (44.13). */
+static void lower_local_part(struct eval *ev, const struct acl_frame *f)
+{
+	struct addr_view *v = ev->space[SPACE_ADDRESS];
+
+	if (f->where != ACL_RCPT && f->where != ACL_PRDR && f->where != ACL_VRFY)
+		return;
+	for (uint32_t i = 0; i < v->local_part.len; i++) {
+		if (ch_upper(v->local_part.p[i])) {
+			v->local_part = str_lower(ev->lx.arena, v->local_part);
+			break;
+		}
+	}
+}
+
 static enum acl_verdict run_top(struct eval *ev, struct acl_frame *f, struct str name, struct str *ret_user, struct str *ret_log)
 {
 	struct acl_run r = {.ev = ev, .f = f};
@@ -144,6 +159,7 @@ static enum acl_verdict run_top(struct eval *ev, struct acl_frame *f, struct str
 	if (!saved_view)
 		ev->space[SPACE_ADDRESS] = &f->own_view;
 	f->effects->log_reject = LOGTO_MAIN | LOGTO_REJECT;
+	lower_local_part(ev, f);
 	v = acl_call(&r, name, ret_user, ret_log);
 	/* `discard` has no meaning before the data (44.4) and none outside reception. */
 	if (v == ACL_DISCARD && (f->where == ACL_PREDATA || f->where == ACL_MAILAUTH)) {

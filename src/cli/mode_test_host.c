@@ -43,7 +43,8 @@ bool cli_host_port(struct str text, struct str *ret_address, int *ret_port)
 
 int mode_test_host(struct program *p)
 {
-	struct receive_opts o = {.config = p->world.config, .env = &p->world.env, .test_host = true};
+	struct receive_opts o = {.config = p->world.config, .env = &p->world.env, .test_host = true,
+	    .test_callout = p->args->with_callout};
 	if (!cli_host_port(p->args->host_test, &o.sender_host_address, &o.sender_host_port)) {
 		program_say("malformed IP address: %.*s", STR_ARG(p->args->host_test));
 		return 1;
@@ -58,6 +59,7 @@ int mode_test_host(struct program *p)
 	if (!program_become(p, ROLE_EXIM_WITH_AGENT) || !program_open(p, WORLD_RESOLVER | WORLD_HINTS | WORLD_TLS | WORLD_SPOOL))
 		return 1;
 	o.spool = p->world.spool;
+	p->world.env.log = log_new(&p->world.env.clock); /* not configured: standard error */
 	printf("\n**** SMTP testing session as if from host %.*s\n**** but without any ident (RFC 1413) callback.\n"
 	       "**** This is not for real!\n\n", STR_ARG(o.sender_host_address));
 	fflush(stdout);

@@ -34,7 +34,7 @@ static int refusal_code(enum acl_where where, bool temporary)
 {
 	if (temporary)
 		return 451;
-	return where == ACL_AUTH ? 503 : where == ACL_ETRN ? 458 : where == ACL_STARTTLS ? 550 : 550;
+	return where == ACL_AUTH ? 503 : where == ACL_VRFY ? 252 : where == ACL_ETRN ? 458 : where == ACL_STARTTLS ? 550 : 550;
 }
 
 static struct str one_line(struct str s)

@@ -35,7 +35,7 @@ struct smtp_answer policy_help(void *arg, struct str text)
 }
 
 /* The address of VRFY and EXPN. False: *ret is the answer. */
-static bool take_address(struct receive_session *rs, struct str text, struct str *ret_address, struct smtp_answer *ret)
+static bool take_address(struct receive_session *rs, struct str text, bool expn, struct str *ret_address, struct smtp_answer *ret)
 {
 	struct addr_parts parts = {0};
 	const char *error;
@@ -49,7 +49,7 @@ static bool take_address(struct receive_session *rs, struct str text, struct str
 		return false;
 	}
 	if (!str_is_set(parts.domain)) {
-		if (!rs_may_be_unqualified(rs, false)) {
+		if (!expn && !rs_may_be_unqualified(rs, false)) {
 			rs_log(rs, LOGTO_MAIN | LOGTO_REJECT, "unqualified verify rejected: <%.*s> %.*s", STR_ARG(address), STR_ARG(rs_who(rs)));
 			*ret = answer_str(501, str_printf(rs->env->scratch, "%.*s: recipient address must contain a domain", STR_ARG(text)));
 			return false;
@@ -61,10 +61,16 @@ static bool take_address(struct receive_session *rs, struct str text, struct str
 }
 
 static bool asked_acl(struct receive_session *rs, enum acl_where where, const struct xstr *acl, const char *verb, struct str text,
-    struct smtp_answer *ret)
+    struct str address, struct smtp_answer *ret)
 {
 	struct moment mo;
 	moment_open(&mo, rs);
+	struct addr_parts parts = addr_split(address);
+	struct addr_view view = {.address = address, .local_part = parts.local_part, .domain = parts.domain, .uid = -1, .gid = -1};
+	if (str_is_set(address)) { /* VRFY: what domains and local_parts test */
+		mo.ev.space[SPACE_ADDRESS] = &view;
+		mo.frame.recipient = address;
+	}
 	struct str what = str_printf(rs->env->scratch, "%s %.*s", verb, STR_ARG(text));
 	return rs_acl(rs, &mo, where, acl, what, 250, STR_NONE, ret) == ACL_OK;
 }
@@ -78,9 +84,9 @@ struct smtp_answer policy_vrfy(void *arg, struct str text)
 	rs_command_begins(rs);
 	if (!str_is_set(acl->text))
 		return answer(252, "Administrative prohibition");
-	if (!take_address(rs, text, &address, &a))
+	if (!take_address(rs, text, false, &address, &a))
 		return a;
-	if (!asked_acl(rs, ACL_VRFY, acl, "VRFY", text, &a))
+	if (!asked_acl(rs, ACL_VRFY, acl, "VRFY", text, address, &a))
 		return a;
 	struct moment mo;
 	struct verify_opts o = {.callout_s = -1, .callout_overall_s = -1, .callout_connect_s = -1};
@@ -104,9 +110,9 @@ struct smtp_answer policy_expn(void *arg, struct str text)
 	rs_command_begins(rs);
 	if (!str_is_set(acl->text))
 		return answer(550, "Administrative prohibition");
-	if (!asked_acl(rs, ACL_EXPN, acl, "EXPN", text, &a))
+	if (!asked_acl(rs, ACL_EXPN, acl, "EXPN", text, STR_NONE, &a))
 		return a;
-	if (!take_address(rs, text, &address, &a))
+	if (!take_address(rs, text, true, &address, &a))
 		return a;
 	struct moment mo;
 	struct strbuf sb;
@@ -131,7 +137,7 @@ struct smtp_answer policy_etrn(void *arg, struct str text)
 		rs_log(rs, LOGTO_MAIN | LOGTO_REJECT, "%.*s rejected ETRN %.*s", STR_ARG(rs_who(rs)), STR_ARG(text));
 		return answer(458, "Administrative prohibition");
 	}
-	if (!asked_acl(rs, ACL_ETRN, acl, "ETRN", text, &a))
+	if (!asked_acl(rs, ACL_ETRN, acl, "ETRN", text, STR_NONE, &a))
 		return a;
 	if (!str_starts(text, "#"))
 		return answer_fault(SMTP_SYNTAX_ERROR, 501, STR("argument must begin with #"));

@@ -74,6 +74,7 @@ void moment_open(struct moment *mo, struct receive_session *rs)
 	mo->frame.conn = &rs->acl_conn;
 	mo->frame.session = rs;
 	mo->frame.test_host = rs->test_host;
+	mo->frame.no_callout = rs->test_host && !rs->test_callout;
 	mo->frame.delay = delay;
 	mo->frame.delay_arg = rs;
 	mo->frame.flush = flush;

@@ -30,6 +30,7 @@ struct receive_opts {
 	bool local;      /* -bs with standard input: caller facts below */
 	bool batch;      /* -bS */
 	bool test_host;  /* -bh: nothing is written, trace to stderr */
+	bool test_callout; /* -bhc: and callouts are made */
 	struct str sender_host_address; int sender_host_port; /* -bh, -oMa, inetd */
 	struct str interface_address; int interface_port;
 	struct local_caller *caller;

@@ -58,6 +58,7 @@ struct receive_session {
 	int64_t connected_us, timeout_ms;
 	unsigned connections, from_host, messages, queued;
 	bool local, inetd, batch, test_host, tls_on_connect, marked, ended, started;
+	bool test_callout;
 	bool auth_offered, auth_tried, tls_offered, dsn_offered, utf8_offered, prdr_offered, early_offered, early_used;
 	bool helo_given, mail_given, helo_required_known, helo_required;
 	bool load_latched, counted;

@@ -102,6 +102,7 @@ struct receive_session *receive_session_new(struct stream *s, const struct recei
 	rs->local = o->local;
 	rs->batch = o->batch;
 	rs->test_host = o->test_host;
+	rs->test_callout = o->test_callout;
 	rs->tls_on_connect = o->tls_on_connect;
 	rs->connections = o->connections;
 	rs->from_host = o->connections_from_host;

@@ -55,7 +55,7 @@ static const struct {
 	{" accept domains = x.ex : +local", "ok -|-|-"}, {" accept domains = !+local : *", "fail -|-|-"},
 	{" accept hosts = +relay", "ok -|-|-"}, {" accept hosts = !10.0.0.2 : *", "fail -|-|-"}, {" accept !hosts = 10.0.0.3", "ok -|-|-"},
 	{" accept local_parts = GOOD", "ok -|-|-"}, {" accept local_parts = bad : g*", "fail -|-|-"}, {" accept local_parts = ^go", "ok -|-|-"},
-	{" accept senders = s@s.ex", "ok -|-|-"}, {" accept senders = :", "fail -|-|-"}, {" accept senders = *@t.ex", "fail -|-|-"},
+	{" accept senders = +caseful : S@s.ex", "fail -|-|-"}, {" accept senders = S@s.ex", "ok -|-|-"}, {" accept senders = s@s.ex", "ok -|-|-"}, {" accept senders = :", "fail -|-|-"}, {" accept senders = *@t.ex", "fail -|-|-"},
 	{" accept sender_domains = *.ex", "ok -|-|-"}, {" accept recipients = good@loc.ex", "ok -|-|-"},
 	{" accept recipients = +vip", "fail -|-|-"}, {" accept authenticated = *", "fail -|-|-"}, {" accept encrypted = *", "fail -|-|-"},
 	/* nested */
