@@ -96,10 +96,7 @@ bool program_load(struct program *p)
 	env->real_gid = p->id.real_gid;
 	env->privileged = p->id.root;
 	identity_judge(&p->id, c);
-	if (!world_configure_log(&p->world, &why)) {
-		report_config_error(p, &why);
-		return false;
-	}
+	world_configure_log(&p->world);
 	return privilege_clean_environment(c, env, &why);
 }
 

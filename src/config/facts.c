@@ -80,6 +80,13 @@ static void mail_user(struct config *c)
 		c->exim_user_name = str_dup(c->arena, str_c(found->pw_name));
 }
 
+/* Where log files go when log_file_path does not say: what was compiled in, or in the spool (manual 53.1). */
+static struct str default_log_path(struct config *c)
+{
+	struct str built_in = STR(EXIMIUS_LOG_FILE_PATH);
+	return built_in.len ? built_in : str_cat(c->arena, c->spool_directory, STR("/log/%slog"));
+}
+
 /* One item of log_file_path: empty, "syslog", or a path with one %s and perhaps %D or %M. */
 static bool log_path_ok(struct reading *r, struct str item)
 {
@@ -104,7 +111,7 @@ static bool log_path_ok(struct reading *r, struct str item)
 static bool log_files(struct reading *r)
 {
 	struct config *c = r->cfg;
-	c->log_file_path = main_text(&c->main.log_file_path, str_cat(c->arena, c->spool_directory, STR("/log/%slog")));
+	c->log_file_path = main_text(&c->main.log_file_path, default_log_path(c));
 	if (!expanded(r, "log_file_path", &c->log_file_path))
 		return false;
 	struct str rest = c->log_file_path;

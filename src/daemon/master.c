@@ -361,7 +361,7 @@ static void reload(struct master *m)
 		config_unref(next);
 		say(m, LOGTO_MAIN | LOGTO_PANIC, "reload: %s", memfd < 0 ? "no memory for the text" : why.text);
 	} else {
-		world_configure_log(m->world, &why);
+		world_configure_log(m->world);
 		rebind(m, &fresh, &why);
 		hand_config(m, memfd);
 		/* The agent holds the old snapshot: a new one takes over, the old serves what it has. */

@@ -353,7 +353,7 @@ static void take_config(struct courier *c, int fd)
 	struct config *old = c->world->config;
 	c->world->config = fresh;
 	config_unref(old);
-	world_configure_log(c->world, &why);
+	world_configure_log(c->world);
 }
 
 static bool handle(struct courier *c, struct frame *f)

@@ -286,7 +286,7 @@ static void take_config(struct receiver *r, const struct frame *f)
 	r->world->config = fresh;
 	pthread_rwlock_unlock(&r->config_lock);
 	config_unref(old);
-	world_configure_log(r->world, &why);
+	world_configure_log(r->world);
 	close_doors(r, true); /* IPC_LISTEN frames follow */
 }
 

@@ -3,11 +3,10 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <syslog.h>
 #include <unistd.h>
 
 #include "base/limits.h"
-#include "expand/expand.h"
+#include "build_config.h"
 #include "hints/hints.h"
 #include "lookup/lookup.h"
 #include "net/resolver.h"
@@ -15,45 +14,19 @@
 #include "transport/transport.h"
 #include "base/banned.h"
 
-/* An option expanded with nothing but the configuration in sight. */
-static bool expand_main(struct world *w, const struct xstr *x, struct str *ret, struct why *why)
+/* What an empty item of log_file_path stands for (manual 53.1). */
+static struct str built_in_log_path(struct world *w)
 {
-	struct eval ev;
-	eval_init(&ev, w->config, &w->env, w->arena);
-	if (expand(&ev, x, ret) == EXPAND_OK) {
-		*ret = str_dup(w->arena, *ret);
-		return true;
-	}
-	why_set(why, false, "%.*s", STR_ARG(ev.lx.error));
-	return false;
+	struct str built_in = STR(EXIMIUS_LOG_FILE_PATH);
+	return built_in.len ? built_in : str_cat(w->arena, w->config->spool_directory, STR("/log/%slog"));
 }
 
-static const struct {
-	const char *name;
-	int value;
-} facilities[] = {{"mail", LOG_MAIL}, {"user", LOG_USER}, {"news", LOG_NEWS}, {"uucp", LOG_UUCP}, {"local0", LOG_LOCAL0},
-    {"local1", LOG_LOCAL1}, {"local2", LOG_LOCAL2}, {"local3", LOG_LOCAL3}, {"local4", LOG_LOCAL4},
-    {"local5", LOG_LOCAL5}, {"local6", LOG_LOCAL6}, {"local7", LOG_LOCAL7}, {"daemon", LOG_DAEMON}};
-
-static int facility_of(struct str name)
-{
-	for (size_t i = 0; i < countof(facilities); i++)
-		if (str_ieqc(name, facilities[i].name))
-			return facilities[i].value;
-	return LOG_MAIL;
-}
-
-bool world_configure_log(struct world *w, struct why *why)
+void world_configure_log(struct world *w)
 {
 	const struct config *c = w->config;
 	const struct main_options *m = &c->main;
-	struct str paths = STR("");
-	if (str_is_set(m->log_file_path.text) && !expand_main(w, &m->log_file_path, &paths, why)) {
-		why_prefix(why, "failed to expand log_file_path: ");
-		return false;
-	}
-	struct log_config lc = {.paths = paths,
-	    .default_path = str_cat(w->arena, c->spool_directory, STR("/log/%slog")),
+	struct log_config lc = {.paths = c->log_file_path,
+	    .default_path = built_in_log_path(w),
 	    .utc = str_ieqc(m->timezone.text, "utc"),
 	    .timezone = m->log_timezone,
 	    .millisec = config_logs(c, LOGSEL_MILLISEC),
@@ -62,12 +35,11 @@ bool world_configure_log(struct world *w, struct why *why)
 	    .syslog_duplication = m->syslog_duplication,
 	    .syslog_timestamp = m->syslog_timestamp,
 	    .syslog_pid = m->syslog_pid,
-	    .syslog_facility = facility_of(m->syslog_facility.text),
+	    .syslog_facility = c->syslog_facility,
 	    .syslog_name = str_dup(w->arena, m->syslog_processname.text),
 	    .uid = c->exim_uid,
 	    .gid = c->exim_gid};
 	log_configure(w->env.log, &lc);
-	return true;
 }
 
 static bool open_spool(struct world *w, struct why *why)
@@ -86,17 +58,8 @@ static bool open_spool(struct world *w, struct why *why)
 	    .min_inodes = m->check_spool_inodes,
 	    .min_log_space = m->check_log_space,
 	    .min_log_inodes = m->check_log_inodes,
-	    .localhost_number = -1};
+	    .localhost_number = c->localhost_number};
 	sc.log_directory = str_cat(w->arena, c->spool_directory, STR("/log"));
-	struct str number = STR_NONE;
-	if (str_is_set(m->localhost_number.text)) {
-		uint64_t n;
-		if (!expand_main(w, &m->localhost_number, &number, why) || !str_uint(str_trim(number), 16, &n)) {
-			why_set(why, false, "localhost_number is not a number from 0 to 16: %.*s", STR_ARG(number));
-			return false;
-		}
-		sc.localhost_number = (int)n;
-	}
 	w->spool = spool_open(&sc, &w->env, why);
 	return w->spool != NULL;
 }

@@ -20,8 +20,8 @@ struct world {
 	unsigned parts;
 };
 
-/* Log first: file names from the configuration (log_file_path is expanded here). */
-bool world_configure_log(struct world *w, struct why *why);
+/* The log as the configuration has it. */
+void world_configure_log(struct world *w);
 /* Open the parts asked for. Lazy ones (resolver) cost nothing until used. */
 bool world_open(struct world *w, unsigned parts, struct why *why);
 void world_close(struct world *w);
