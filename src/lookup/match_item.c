@@ -127,6 +127,8 @@ static void read_address(struct lookup_context *cx, struct xitem *it)
 		}
 	}
 	ptrdiff_t at = data.p && str_rchr(type, '@') >= 0 ? str_rchr(type, '@') : str_rchr(t, '@');
+	if (at > 0 && t.p[at - 1] == '@') /* pqr@@, *@@mx_any: the domain begins with an @ of its own */
+		at--;
 	struct xitem *d = arena_new_of(cx->arena, struct xitem);
 	it->what = ITEM_ADDRESS;
 	it->tail = at >= 0 ? str_sub(t, 0, (size_t)at) : STR_NONE;

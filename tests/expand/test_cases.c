@@ -2,6 +2,7 @@
  * The recorded answers of shared/conformance/expansions, each case evaluated in this process as
  * -be and -bem do. tests/expand/excluded.txt names those that cannot pass, with the reason; every
  * other case must be equal byte for byte, and every case must end without a crash. */
+#include "acl/acl.h"
 #include "expand/expand.h"
 #include "lookup/lookup.h"
 #include "test.h"
@@ -11,8 +12,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static bool (*const hooks[])(struct config *cfg, struct env *env, struct why *why) = {expand_compile_all, match_compile_all};
-static const struct config_schema schema = {.compile = hooks, .compile_count = countof(hooks)};
+static bool (*const hooks[])(struct config *cfg, struct env *env, struct why *why) = {expand_compile_all, match_compile_all, acl_compile_all};
+static const struct expand_var *const var_sets[] = {acl_vars, NULL};
+static const struct expand_item *const item_sets[] = {acl_items, NULL};
+static const struct expand_condition_row *const condition_sets[] = {acl_conditions, NULL};
+static const struct expand_registry registry = {.var_sets = var_sets, .item_sets = item_sets, .condition_sets = condition_sets};
+static const struct config_schema schema = {.expand = &registry, .compile = hooks, .compile_count = countof(hooks)};
 
 enum { LINE_MAX_CASE = 65536 };
 

@@ -178,6 +178,9 @@ static void local_parts_and_addresses(void)
 	    {"+caseful : A@B.c", "A@b.c", MATCH_YES, NULL},
 	    {"a@testdb;yes", "a@b.c", MATCH_YES, NULL},
 	    {"a@testdb;fail", "a@b.c", MATCH_NO, NULL},
+	    {"x@@", "x@mail.test.ex", MATCH_YES, NULL},
+	    {"x@@", "x@other.ex", MATCH_NO, NULL},
+	    {"*@@mx_any", "x@mx.ex", MATCH_YES, NULL},
 	    {"testdb;yes", "", MATCH_YES, "yes"},
 	    {"testdb;defer", "a@b.c", MATCH_DEFER, NULL},
 	};
