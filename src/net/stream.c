@@ -274,7 +274,7 @@ enum status stream_read_line(struct stream *s, size_t max, struct str *ret, enum
 	size_t looked = 0;
 	for (;;) {
 		size_t have = s->in_end - s->in_at;
-		const char *from = s->in + s->in_at;
+		const char *from = s->in ? s->in + s->in_at : NULL;
 		const char *lf = have > looked ? memchr(from + looked, '\n', have - looked) : NULL;
 		if (lf) {
 			size_t len = (size_t)(lf - from), used = len + 1;
