@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -24,7 +25,7 @@
 #include "net/stream.h"
 #include "base/banned.h"
 
-enum { RECEIVERS_MAX = 16, RESTART_MIN_MS = 1000 };
+enum { RECEIVERS_MAX = 16, RESTART_MIN_MS = 1000, DESCRIPTORS = 65536 };
 enum role { ROLE_AGENT, ROLE_COURIER, ROLE_RECEIVER };
 
 struct child {
@@ -69,6 +70,14 @@ static void say(const struct master *m, unsigned where, const char *fmt, ...)
 	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
 	log_line(m->world->env.log, where, STR_NONE, str_c(text));
+}
+
+static void drop_channel(struct master *m, struct child *c)
+{
+	if (c->role == ROLE_AGENT)
+		m->world->agent_hub = NULL; /* a child forked now learns of the next agent by IPC_AGENT */
+	channel_close(c->channel);
+	c->channel = NULL;
 }
 
 /* What a child must not keep: the other children's channels, sockets that are not its own. */
@@ -366,8 +375,7 @@ static void reload(struct master *m)
 		hand_config(m, memfd);
 		/* The agent holds the old snapshot: a new one takes over, the old serves what it has. */
 		struct child *agent = &m->child[0];
-		channel_close(agent->channel);
-		agent->channel = NULL;
+		drop_channel(m, agent);
 		agent->pid = 0;
 		agent->restart_at_ms = now_ms(m);
 		config_unref(old);
@@ -428,10 +436,8 @@ static void from_child(struct master *m, struct child *c)
 	struct arena_mark mark = arena_mark(m->world->env.scratch);
 	if (channel_recv(c->channel, m->world->env.scratch, 0, &f) == ST_OK)
 		frame_close_fds(&f);
-	else {
-		channel_close(c->channel);
-		c->channel = NULL;
-	}
+	else
+		drop_channel(m, c);
 	arena_release(m->world->env.scratch, mark);
 }
 
@@ -540,12 +546,25 @@ static void detach(const struct master_opts *o, const struct world *w)
 		close(null);
 }
 
+/* Sessions and messages hold descriptors: as many as the system gives us, within reason. */
+static void raise_descriptors(void)
+{
+	struct rlimit r;
+	if (getrlimit(RLIMIT_NOFILE, &r) != 0 || r.rlim_cur >= DESCRIPTORS)
+		return;
+	if (r.rlim_max < DESCRIPTORS && geteuid() == 0)
+		r.rlim_max = DESCRIPTORS;
+	r.rlim_cur = r.rlim_max < DESCRIPTORS ? r.rlim_max : DESCRIPTORS;
+	(void)setrlimit(RLIMIT_NOFILE, &r); /* else what it is stands: callers wait when it is used up */
+}
+
 int master_run(struct world *w, const struct config_schema *schema, const struct master_opts *o)
 {
 	struct master *m = arena_new_of(w->arena, struct master);
 	struct why why = {0};
 	*m = (struct master){.world = w, .schema = schema, .opts = o, .counters = counters_new()};
 	detach(o, w);
+	raise_descriptors();
 	prctl(PR_SET_NAME, "exm-master");
 	plan_children(m);
 	if (!bind_all(m, &why)) {

@@ -100,24 +100,34 @@ bool agent_process_start(struct world *w, struct why *why)
 	return false;
 }
 
+/* A channel to a server of its own, asked of the hub; -1: it is not there. */
+static int hub_attach(void *arg)
+{
+	struct channel *hub = arg;
+	int pair[2];
+	if (!hub || channel_pair(pair) != ST_OK)
+		return -1;
+	enum status st = channel_send(hub, HUB_ATTACH, 0, STR(""), &pair[1], 1);
+	close(pair[1]);
+	if (st == ST_OK)
+		return pair[0];
+	close(pair[0]);
+	return -1;
+}
+
 bool agent_process_attach(struct world *w)
 {
-	int pair[2];
-	if (!w->agent_hub || channel_pair(pair) != ST_OK)
-		return false;
-	enum status st = channel_send(w->agent_hub, HUB_ATTACH, 0, STR(""), &pair[1], 1);
-	close(pair[1]);
-	if (st != ST_OK) {
-		close(pair[0]);
-		return false;
-	}
-	__atomic_store_n(&w->env.agent, agent_client_new(pair[0]), __ATOMIC_RELEASE);
-	return true;
+	int fd = hub_attach(w->agent_hub);
+	struct agent *client = agent_client_new(fd);
+	agent_client_attach_by(client, hub_attach, w->agent_hub, false);
+	__atomic_store_n(&w->env.agent, client, __ATOMIC_RELEASE);
+	return fd >= 0;
 }
 
 void agent_process_replace(struct world *w, int hub_fd)
 {
-	channel_close(w->agent_hub);
+	struct channel *old = w->agent_hub;
 	w->agent_hub = channel_new(hub_fd);
-	(void)agent_process_attach(w);
+	agent_client_attach_by(w->env.agent, hub_attach, w->agent_hub, true);
+	channel_close(old);
 }

@@ -8,8 +8,8 @@
 bool agent_process_start(struct world *w, struct why *why);
 /* A channel of our own: after a fork, because two processes cannot share one. */
 bool agent_process_attach(struct world *w);
-/* The agent was replaced: attach to the new one by its hub channel (fd is taken). Calls under way
- * on the old one end with a temporary error. The old client is left to them: it is small and rare. */
+/* The agent was replaced: from now on attach to the new one by its hub channel (fd is taken). Calls
+ * under way are served by the old one to their end. */
 void agent_process_replace(struct world *w, int hub_fd);
 /* The hub's body, for the master, which forks it itself. Returns when hub_fd closes. */
 void agent_hub(const struct world *w, int hub_fd);

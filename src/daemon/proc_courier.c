@@ -29,6 +29,10 @@
 
 enum { WORKERS = 100 };
 #define NEVER INT64_MAX
+#define LOCKED_RETRY_S 5     /* another program, or a child of a courier that died, has the message */
+#define STOP_MS 20000        /* an orderly stop waits so long for attempts under way */
+#define TIDY_SPOOL_MS 600000 /* how often debris is looked for */
+#define DEBRIS_AGE_S 600
 
 struct courier;
 struct peer_link {
@@ -68,7 +72,8 @@ struct courier {
 	struct pool *pool;
 	struct lender *lender;
 	struct channel *master;
-	struct watch master_watch, due_watch, tidy_watch;
+	struct watch master_watch, due_watch, tidy_watch, debris_watch, stop_watch;
+	struct job debris_job;
 	struct peer_link *peers;
 	struct queue_index *index;
 	unsigned running;
@@ -89,6 +94,8 @@ static void run_finish(struct run *r);
 /* When the index is to give it out again; NEVER: only when a queue run or a command asks. */
 static int64_t due_after(const struct attempt *at)
 {
+	if (at->outcome == DELIVER_LOCKED)
+		return clock_s(&at->c->world->env.clock) + LOCKED_RETRY_S;
 	if (at->outcome == DELIVER_PENDING && at->c->periodic && at->deliver.next_due_s > 0)
 		return at->deliver.next_due_s;
 	return NEVER;
@@ -175,6 +182,44 @@ static void tidy(struct watch *w, uint32_t events)
 	conn_pool_tidy(c->world->conns);
 	c->tidy_watch.deadline_ms = mono(c) + 1000;
 	loop_arm(c->loop, &c->tidy_watch, 0);
+}
+
+/* What receivers that died left behind (spool/format.h, invariant 4). */
+static void debris_run(struct job *j)
+{
+	struct courier *c = container_of(j, struct courier, debris_job);
+	unsigned removed;
+	enum status st = spool_tidy(c->world->spool, DEBRIS_AGE_S, &removed);
+	if (st != ST_OK)
+		log_write(c->world->env.log, LOGTO_MAIN | LOGTO_PANIC, STR_NONE, "cannot look for debris in the spool: %s", status_text(st));
+	c->debris_watch.deadline_ms = mono(c) + TIDY_SPOOL_MS;
+	loop_arm(c->loop, &c->debris_watch, 0);
+}
+
+static void debris_due(struct watch *w, uint32_t events)
+{
+	struct courier *c = container_of(w, struct courier, debris_watch);
+	(void)events;
+	c->debris_job.run = debris_run;
+	pool_submit(c->pool, &c->debris_job);
+}
+
+static void stop_over(struct watch *w, uint32_t events)
+{
+	(void)events;
+	loop_stop(container_of(w, struct courier, stop_watch)->loop);
+}
+
+/* Attempts under way end in their own time, up to a limit: what they did is in the journals, what
+ * they did not is still in the queue. */
+static void begin_stop(struct courier *c)
+{
+	if (!c->stopping) {
+		c->stop_watch = (struct watch){.fd = -1, .fire = stop_over, .deadline_ms = mono(c) + STOP_MS};
+		loop_arm(c->loop, &c->stop_watch, 0);
+	}
+	c->stopping = true;
+	start_ready(c);
 }
 
 /* --- Queue runs ---------------------------------------------------------------------------------- */
@@ -285,8 +330,16 @@ static void take_queued(struct courier *c, const struct msg_queued *m)
 	bool waits = (m->how & (RECEIVE_QUEUE_ONLY | RECEIVE_FROZEN)) != 0;
 	struct index_entry *e = index_add(c->index, &(struct index_facts){.id = m->id,
 	    .queue = str_is_set(m->queue) ? m->queue : STR(""), .due = NEVER, .recipients = 1, .is_new = !waits});
-	if (!e)
+	if (!e) {
+		/* A queue run found it first, maybe while its receiver still held the lock: once more. */
+		e = index_find(c->index, m->id);
+		if (e && !waits && !e->owner) {
+			e->flags = DELIVER_FIRST;
+			index_ask(c->index, e);
+			start_ready(c);
+		}
 		return;
+	}
 	e->flags = waits ? DELIVER_QUEUE_RUN : DELIVER_FIRST | (m->how & RECEIVE_QUEUE_SMTP ? DELIVER_LOCAL_ONLY : 0);
 	start_ready(c);
 }
@@ -383,10 +436,7 @@ static bool handle(struct courier *c, struct frame *f)
 		agent_process_replace(c->world, f->fd[0]);
 		f->fds = 0;
 		return true;
-	case IPC_STOP:
-		c->stopping = true;
-		start_ready(c);
-		return true;
+	case IPC_STOP: begin_stop(c); return true;
 	default: return false;
 	}
 }
@@ -406,10 +456,8 @@ static void from_master(struct watch *w, uint32_t events)
 	arena_release(a, mark);
 	if (ok)
 		loop_arm(c->loop, w, EPOLLIN);
-	else {
-		c->stopping = true;
-		start_ready(c);
-	}
+	else
+		begin_stop(c);
 }
 
 static void after_jail(struct courier *c)
@@ -426,6 +474,8 @@ static void after_jail(struct courier *c)
 	c->due_watch = (struct watch){.fd = -1, .fire = due_now};
 	c->tidy_watch = (struct watch){.fd = -1, .fire = tidy, .deadline_ms = mono(c) + 1000};
 	loop_arm(c->loop, &c->tidy_watch, 0);
+	c->debris_watch = (struct watch){.fd = -1, .fire = debris_due, .deadline_ms = mono(c) + 1};
+	loop_arm(c->loop, &c->debris_watch, 0);
 	c->master_watch = (struct watch){.fd = channel_fd(c->master), .fire = from_master};
 	loop_arm(c->loop, &c->master_watch, EPOLLIN);
 	(void)!channel_send(c->master, IPC_READY, 0, STR(""), NULL, 0);

@@ -29,9 +29,16 @@
 #define POOL_THREADS 64
 #define LOCAL_THREADS 16
 #define ACCEPT_BURST 64
+#define UNTOLD_MAX 200000
+#define NO_ROOM_MS 100 /* out of descriptors: look again then */
 #define DRAIN_MS 30000 /* an orderly stop waits so long for transactions under way */
 
 struct receiver;
+struct untold { /* a frame that no courier took */
+	struct list link;
+	uint32_t len;
+	char frame[];
+};
 struct door { /* one listening socket */
 	struct watch watch;
 	struct receiver *r;
@@ -58,8 +65,10 @@ struct receiver {
 	struct channel *master;
 	struct watch master_watch;
 	struct channel *courier;   /* replaced when the courier restarts */
-	pthread_rwlock_t courier_lock, config_lock;
-	pthread_mutex_t conns_lock;
+	struct list untold;        /* what the next courier must hear of */
+	unsigned untold_count;
+	pthread_mutex_t courier_lock, conns_lock;
+	pthread_rwlock_t config_lock;
 	struct list conns;
 	_Atomic unsigned live;
 	struct door door[LISTENERS_MAX + 1];
@@ -69,7 +78,21 @@ struct receiver {
 	struct watch drain_watch;
 };
 
-/* A new message: tell the courier. If it is not there, its start-up scan finds the message. */
+/* The courier is not there: the next one is told. Its own scan may have looked before the message
+ * was on disk, so it cannot be relied on. The lock is held. */
+static void keep_untold(struct receiver *r, struct str frame)
+{
+	if (r->untold_count >= UNTOLD_MAX)
+		return; /* the next queue run finds it */
+	struct untold *u = malloc(sizeof *u + frame.len);
+	must(u != NULL);
+	u->len = frame.len;
+	memcpy(u->frame, frame.p, frame.len);
+	list_push(&r->untold, &u->link);
+	r->untold_count++;
+}
+
+/* A new message: tell the courier. */
 static void tell_courier(void *arg, const struct message *m, unsigned how)
 {
 	struct receiver *r = arg;
@@ -80,10 +103,10 @@ static void tell_courier(void *arg, const struct message *m, unsigned how)
 	if (r->start->queue_only)
 		how = (how & ~(unsigned)RECEIVE_DELIVER) | RECEIVE_QUEUE_ONLY;
 	msg_queued_put(&sb, &(struct msg_queued){.id = str_c(m->id), .queue = m->queue_name, .how = how});
-	pthread_rwlock_rdlock(&r->courier_lock);
-	if (r->courier)
-		(void)!channel_send(r->courier, IPC_QUEUED, 0, sb_str(&sb), NULL, 0);
-	pthread_rwlock_unlock(&r->courier_lock);
+	pthread_mutex_lock(&r->courier_lock);
+	if (!r->courier || channel_send(r->courier, IPC_QUEUED, 0, sb_str(&sb), NULL, 0) != ST_OK)
+		keep_untold(r, sb_str(&sb));
+	pthread_mutex_unlock(&r->courier_lock);
 	arena_free(a);
 }
 
@@ -198,20 +221,26 @@ static void conn_new(struct door *d, int fd, const struct sockaddr_storage *from
 static void door_open(struct watch *w, uint32_t events)
 {
 	struct door *d = container_of(w, struct door, watch);
+	int64_t now = clock_mono_ms(&d->r->world->env.clock);
+	bool full = false;
 	(void)events;
 	for (int i = 0; i < ACCEPT_BURST; i++) {
 		struct sockaddr_storage from = {0};
 		socklen_t n = sizeof from;
 		int fd = accept4(d->watch.fd, (struct sockaddr *)&from, &n, SOCK_CLOEXEC | SOCK_NONBLOCK);
-		if (fd < 0)
-			break; /* EAGAIN; EMFILE waits in the queue until sessions end */
+		if (fd < 0) {
+			full = errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM;
+			break;
+		}
 		if (d->local)
 			local_service_new(d->r->world, current_config(d->r), d->r->local_pool, d->r->lender, fd, tell_courier, d->r);
 		else
 			conn_new(d, fd, &from);
 	}
+	/* Callers wait in the kernel's queue until sessions end. */
+	d->watch.deadline_ms = full ? now + NO_ROOM_MS : 0;
 	if (!d->r->stopping)
-		loop_arm(d->r->loop, &d->watch, EPOLLIN);
+		loop_arm(d->r->loop, &d->watch, full ? 0 : EPOLLIN);
 }
 
 static void add_door(struct receiver *r, int fd, bool tls_on_connect, bool local)
@@ -267,10 +296,18 @@ static void begin_stop(struct receiver *r)
 
 static void take_courier(struct receiver *r, int fd)
 {
-	pthread_rwlock_wrlock(&r->courier_lock);
+	pthread_mutex_lock(&r->courier_lock);
 	channel_close(r->courier);
 	r->courier = channel_new(fd);
-	pthread_rwlock_unlock(&r->courier_lock);
+	list_each_safe(at, next, &r->untold) {
+		struct untold *u = list_entry(at, struct untold, link);
+		if (channel_send(r->courier, IPC_QUEUED, 0, str_n(u->frame, u->len), NULL, 0) != ST_OK)
+			break;
+		list_remove(&u->link);
+		r->untold_count--;
+		free(u);
+	}
+	pthread_mutex_unlock(&r->courier_lock);
 }
 
 static void take_config(struct receiver *r, const struct frame *f)
@@ -367,7 +404,8 @@ void proc_receiver_main(struct receiver_start *s)
 	struct receiver r = {.start = s, .world = s->world, .master = channel_new(s->master_fd)};
 	struct why why = {0};
 	list_init(&r.conns);
-	pthread_rwlock_init(&r.courier_lock, NULL);
+	list_init(&r.untold);
+	pthread_mutex_init(&r.courier_lock, NULL);
 	pthread_rwlock_init(&r.config_lock, NULL);
 	pthread_mutex_init(&r.conns_lock, NULL);
 	prctl(PR_SET_NAME, "exm-receiver");

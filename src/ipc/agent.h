@@ -49,6 +49,10 @@ must_check enum status agent_call(struct agent *ag, struct arena *a, enum agent_
 /* A client on a channel to the agent process. */
 struct agent *agent_client_new(int channel_fd);
 void agent_client_free(struct agent *ag);
+/* Where channels come from when there is none or the last broke: a descriptor, or -1. Called with
+ * the client locked, so by one thread at a time. renew: new calls take a new channel; those under
+ * way keep theirs, which is closed behind the last of them. Threads: any. */
+void agent_client_attach_by(struct agent *ag, int (*attach)(void *arg), void *arg, bool renew);
 
 /* Server side: serve a channel until it closes (the body of the agent process). rows: by task.
  * never_users is checked here as well (manual 14): the last door before a uid is taken. */

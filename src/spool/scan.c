@@ -61,8 +61,7 @@ static enum status list_dir(struct spool_dir *d, struct found *f)
 	if (!dir)
 		return ST_ERRNO(errno);
 	struct dirent *e;
-	errno = 0;
-	while ((e = readdir(dir))) {
+	while (errno = 0, (e = readdir(dir))) { /* what note() met is no failure of reading */
 		struct str id;
 		char kind = 0;
 		if (spool_file(e->d_name, &id, &kind) && (kind == 'D' || kind == 'H'))
