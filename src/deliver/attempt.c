@@ -154,6 +154,23 @@ static void cancel_all(struct attempt *at, struct address *list, const char *tex
 	}
 }
 
+/* timeout_frozen_after (manual 14): a bounce is discarded, another message goes back to its sender. */
+static void cancel_quietly(struct attempt *at, struct address *list)
+{
+	for (struct address *ad = list, *next; ad; ad = next) {
+		next = ad->next;
+		ad->state = ADDRESS_FAILED;
+		ad->message = STR("message was frozen for too long");
+		if (str_empty(at->m->sender)) {
+			settle(at, ad);
+			continue;
+		}
+		ad->next = at->failed;
+		at->failed = ad;
+		at->job->failed++;
+	}
+}
+
 /* Manual 47: without an interpreter the message waits; nothing is delivered unfiltered. */
 static bool filter_in_the_way(struct attempt *at, struct address *list)
 {
@@ -271,7 +288,7 @@ static void work(struct attempt *at, enum frozen frozen)
 	if (at->job->flags & DELIVER_FAIL_ALL)
 		cancel_all(at, list, "delivery cancelled by administrator");
 	else if (frozen == FROZEN_CANCEL)
-		cancel_all(at, list, "message was frozen for too long");
+		cancel_quietly(at, list);
 	else if (!filter_in_the_way(at, list)) {
 		route(at, list);
 		run_transports(at);
@@ -302,6 +319,7 @@ enum deliver_outcome deliver_opened(struct deliver_job *job, struct message *m, 
 	at->env = job->env;
 	at->m = m;
 	at->sm = sm;
+	at->first = m->deliver_firsttime;
 	at->arena = m->arena;
 	at->lines_tail = &at->lines;
 	at->now_us = clock_us(&job->env->clock);

@@ -33,6 +33,7 @@ struct attempt {
 	bool envelope_changed;     /* -H must be written though nothing was delivered */
 	bool freeze;
 	struct str freeze_text;    /* what stands in the log behind "Frozen" */
+	bool first;                /* nobody tried this message before */
 	bool alone;                /* one recipient: its success ends the message, so -J is not needed */
 };
 

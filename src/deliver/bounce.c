@@ -97,13 +97,16 @@ static bool nobody_to_tell(struct attempt *at, struct address *ad)
 static void bounce_head(struct notice *n, const struct address *list, const struct template *t)
 {
 	struct attempt *at = n->at;
-	const char *sep = "";
-	sb_addc(&n->head, "X-Failed-Recipients: ");
-	for (const struct address *ad = list; ad; ad = ad->next, sep = ",\n  ") {
-		const struct address *show = ad->hide_child ? top_of(ad) : ad->kind == ADDRESS_MAIL || !ad->parent ? ad : ad->parent;
+	const char *sep = "X-Failed-Recipients: ";
+	for (const struct address *ad = list; ad; ad = ad->next) {
+		if (ad->hide_child && ad->parent)
+			continue;
+		const struct address *show = ad->kind == ADDRESS_MAIL || !ad->parent ? ad : ad->parent;
 		sb_printf(&n->head, "%s%.*s", sep, STR_ARG(show->address));
+		sep = ",\n  ";
 	}
-	sb_ch(&n->head, '\n');
+	if (*sep == ',')
+		sb_ch(&n->head, '\n');
 	notice_reply_to(n);
 	sb_addc(&n->head, "Auto-Submitted: auto-replied\n");
 	notice_from(n);
@@ -165,6 +168,21 @@ static void bounce_outputs(struct notice *n, const struct address *list, const s
 	}
 }
 
+/* Exim: in the report the last one stands first. */
+static void status_backwards(struct notice *n, const struct address *list, const char *action, char class)
+{
+	size_t count = 0;
+	for (const struct address *ad = list; ad; ad = ad->next)
+		count++;
+	const struct address **all = arena_array_of(n->at->arena, count, const struct address *);
+	count = 0;
+	for (const struct address *ad = list; ad; ad = ad->next)
+		all[count++] = ad;
+	while (count-- > 0)
+		if (str_empty(all[count]->return_output))
+			dsn_recipient(n->at, &n->body, all[count], action, class);
+}
+
 static void status_part(struct notice *n, const struct address *list, const char *action, char class)
 {
 	struct attempt *at = n->at;
@@ -173,7 +191,9 @@ static void status_part(struct notice *n, const struct address *list, const char
 	if (!str_empty(at->m->dsn_envid))
 		sb_printf(&n->body, "Original-Envelope-ID: %.*s\n", STR_ARG(at->m->dsn_envid));
 	for (const struct address *ad = list; ad; ad = ad->next)
-		dsn_recipient(at, &n->body, ad, action, class);
+		if (!str_empty(ad->return_output))
+			dsn_recipient(at, &n->body, ad, action, class);
+	status_backwards(n, list, action, class);
 	sb_ch(&n->body, '\n');
 }
 

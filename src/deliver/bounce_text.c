@@ -58,8 +58,8 @@ void bounce_error(struct strbuf *sb, const struct address *ad, const char *label
 {
 	struct str text = str_is_set(ad->user_message) ? ad->user_message : result_text(sb->arena, ad);
 	bool local_item = ad->kind != ADDRESS_MAIL && ad->transport;
-	if (!str_empty(ad->return_output))
-		return; /* what the command said follows below */
+	if (!str_empty(ad->return_output) || (ad->hide_child && ad->parent))
+		return; /* what the command said follows below; what is hidden gives no reasons */
 	if (local_item && !str_is_set(ad->user_message) && !*label)
 		text = STR("local delivery failed"); /* Exim: how a user's pipe failed is not for the sender */
 	if (ad->host_used && !*label)

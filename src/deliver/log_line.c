@@ -42,8 +42,32 @@ void attempt_msglog(struct attempt *at, const char *fmt, ...)
 	msglog_keep(at, sb_str(&sb));
 }
 
+/* The first line of a message's own log, as reception would have written it. */
+static void msglog_received(struct attempt *at)
+{
+	const struct message *m = at->m;
+	struct strbuf sb;
+	sb_init(&sb, at->arena, LIMIT_LOG_LINE);
+	sb_printf(&sb, "Received from %.*s", STR_ARG(str_empty(m->sender) ? STR("<>") : m->sender));
+	if (str_is_set(m->peer.host_address)) {
+		sb_addc(&sb, " H=");
+		if (!str_empty(m->peer.host_name))
+			sb_printf(&sb, "%.*s ", STR_ARG(m->peer.host_name));
+		if (!str_empty(m->peer.helo) && !str_ieq(m->peer.helo, m->peer.host_name))
+			sb_printf(&sb, "(%.*s) ", STR_ARG(m->peer.helo));
+		sb_printf(&sb, "[%.*s]", STR_ARG(m->peer.host_address));
+	}
+	if (!str_empty(m->peer.ident))
+		sb_printf(&sb, " U=%.*s", STR_ARG(m->peer.ident));
+	sb_printf(&sb, " P=%.*s S=%lld", STR_ARG(m->peer.received_protocol), (long long)m->size);
+	spool_msglog(at->job->spool, at->job->queue_name, str_c(m->id), "%.*s", STR_ARG(sb_str(&sb)));
+}
+
 void attempt_msglog_write(struct attempt *at)
 {
+	if (at->first && at->lines)
+		msglog_received(at);
+	at->first = false;
 	for (const struct msglog_line *l = at->lines; l; l = l->next)
 		spool_msglog(at->job->spool, at->job->queue_name, str_c(at->m->id), "%.*s", STR_ARG(l->text));
 	at->lines = NULL;

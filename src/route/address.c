@@ -2,8 +2,8 @@
  * Addresses on their way: made from recipients and by redirection, named for the log (manual 3.11,
  * 53.8). `unique` is what tells two deliveries apart, in this attempt and, written to -J and -H,
  * in later ones: the address with its domain folded; a child that bears the name of an ancestor
- * gets "\N\" in front, N being its place among such children, and a pipe, file or reply the unique
- * name of its parent behind it (manual 22.7). */
+ * gets "/" and its transport's name behind it, as Exim writes it, and a pipe, file or reply the
+ * unique name of its parent (manual 22.7). */
 #include "route/address.h"
 
 #include "base/limits.h"
@@ -53,16 +53,6 @@ static bool is_ancestor_name(const struct address *from, const struct address *c
 	return false;
 }
 
-/* How many earlier children of the parent bear an ancestor's name too. */
-static unsigned homonyms(const struct address *parent, const struct address *child)
-{
-	unsigned n = 0;
-	for (const struct address *c = parent->first_child; c; c = c->sibling)
-		if (c != child && c->kind == ADDRESS_MAIL && is_ancestor_name(parent, c))
-			n++;
-	return n;
-}
-
 static void inherit(struct address *ad, const struct address *parent)
 {
 	const struct addr_view *pv = &parent->view;
@@ -104,9 +94,9 @@ struct address *address_child_kind(struct arena *a, struct address *parent, stru
 	link_child(parent, ad);
 	if (ad->kind == ADDRESS_MAIL) {
 		address_split(a, ad);
-		if (is_ancestor_name(parent, ad))
-			ad->unique = str_printf(a, "\\%u\\%.*s", homonyms(parent, ad), STR_ARG(ad->unique));
-		ad->unique.taint = ad->address.taint;
+		ad->homonym = is_ancestor_name(parent, ad);
+		if (ad->homonym)
+			ad->unique = str_cat(a, ad->unique, STR("/"));
 		return ad;
 	}
 	/* Pipes and files run for the parent: its halves are what the transport sees. */
@@ -144,9 +134,9 @@ static struct str for_log(struct arena *a, const struct address *ad, bool all_pa
 {
 	const struct address *top = top_of(ad);
 	struct str own = ad->address;
-	if (ad->kind == ADDRESS_MAIL && ad->router && ad->transport) { /* as the transport sees it */
+	if (ad->kind == ADDRESS_MAIL && str_is_set(ad->view.domain)) { /* as the routers saw it */
 		own = str_cat(a, ad->view.local_part_prefix, ad->view.local_part, ad->view.local_part_suffix);
-		if (!local_style || !router_logs_as_local(ad->router))
+		if (!local_style || !ad->router || !router_logs_as_local(ad->router))
 			own = str_cat(a, own, STR("@"), ad->view.domain);
 	} else if (ad->kind != ADDRESS_MAIL && !str_empty(ad->file_name)) {
 		own = ad->file_name;
@@ -178,4 +168,10 @@ struct str address_for_log(struct arena *a, const struct address *ad, bool all_p
 struct str address_for_delivery_log(struct arena *a, const struct address *ad, bool all_parents)
 {
 	return for_log(a, ad, all_parents, true);
+}
+
+void address_set_transport_key(struct arena *a, struct address *ad)
+{
+	if (ad->homonym && ad->transport && str_ends(ad->unique, "/"))
+		ad->unique = str_cat(a, ad->unique, ad->transport->name);
 }

@@ -60,6 +60,7 @@ struct address {
 	int generation;                /* redirections so far */
 	bool one_time, expand_file, allow_reply, file_fail_quietly;
 	bool local_host_removed, seen_unseen;
+	bool homonym;                  /* bears the name of an ancestor */
 	bool hide_child;               /* hide_child_in_errmsg of the router that made it */
 	bool bypassed;                 /* /dev/null: delivered without a transport */
 	struct str prop_srs;
@@ -132,3 +133,5 @@ struct str address_for_log(struct arena *a, const struct address *ad, bool all_p
 /* The same for "=>" lines, where log_as_local leaves the domain out. */
 struct str address_for_delivery_log(struct arena *a, const struct address *ad, bool all_parents);
 struct str address_topmost(const struct address *ad);
+/* A homonym got its transport: complete its unique name. */
+void address_set_transport_key(struct arena *a, struct address *ad);

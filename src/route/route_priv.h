@@ -10,7 +10,8 @@ enum route_errno {
 	ROUTE_ERR_UNKNOWN = -1,
 	ROUTE_ERR_REDIRECT = -17,   /* error in redirect or filter data */
 	ROUTE_ERR_NO_TRANSPORT = -30,
-	ROUTE_ERR_UNKNOWN_HOST = -32
+	ROUTE_ERR_UNKNOWN_HOST = -32,
+	ROUTE_ERR_DNS_DEFER = -36
 };
 
 /* cfg->compiled_routers. */

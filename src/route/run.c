@@ -128,6 +128,7 @@ static void split_unseen(struct route_job *job, const struct driver_instance *di
 		copy.parent = ad;
 		copy.first_child = copy.sibling = copy.next = NULL;
 		copy.unique = kept->unique;
+		copy.homonym = kept->homonym;
 		copy.sibling = kept->sibling;
 		copy.state = v == ROUTE_ACCEPT ? ADDRESS_ROUTED : ADDRESS_FAILED;
 		*kept = copy;
@@ -139,10 +140,12 @@ static void split_unseen(struct route_job *job, const struct driver_instance *di
 	clone->headers_add = clone->headers_remove = STR_NONE;
 	clone->start_router = di->next;
 	clone->seen_unseen = true;
-	if (di->next)
-		route_push(job, clone);
-	else
+	if (di->next) { /* before what the router generated, as in Exim */
+		clone->next = job->new_addresses;
+		job->new_addresses = clone;
+	} else {
 		clone->state = ADDRESS_DISCARDED;
+	}
 	ad->transport = NULL;
 	ad->hosts = ad->fallback_hosts = NULL;
 	ad->state = ADDRESS_PARENT;
@@ -304,9 +307,21 @@ static void put_front(struct address **list, struct address *ad)
 	*list = ad;
 }
 
+static bool done_before(struct route_job *job, struct address *ad)
+{
+	if (job->purpose != ROUTE_DELIVER || !job->message || !message_is_done(job->message, ad->unique))
+		return false;
+	ad->state = ADDRESS_DELIVERED;
+	ad->next = NULL;
+	return true;
+}
+
 static void sort_in(struct route_job *job, struct address *ad)
 {
 	ad->next = NULL;
+	address_set_transport_key(job->arena, ad);
+	if (ad->homonym && ad->state == ADDRESS_ROUTED && done_before(job, ad))
+		return;
 	switch (ad->state) {
 	case ADDRESS_ROUTED: put_front(ad->transport && transport_is_local(ad->transport) ? &job->local : &job->remote, ad); break;
 	case ADDRESS_DISCARDED:
@@ -321,15 +336,6 @@ static void sort_in(struct route_job *job, struct address *ad)
 	}
 	if (job->routed)
 		job->routed(job, ad);
-}
-
-static bool done_before(struct route_job *job, struct address *ad)
-{
-	if (job->purpose != ROUTE_DELIVER || !job->message || !message_is_done(job->message, ad->unique))
-		return false;
-	ad->state = ADDRESS_DELIVERED;
-	ad->next = NULL;
-	return true;
 }
 
 static void route_next(struct route_job *job, struct address *ad)
@@ -349,7 +355,7 @@ static void route_next(struct route_job *job, struct address *ad)
 /* One pass; returns what it generated. */
 static struct address *route_pass(struct route_job *job, struct address *list, size_t *count)
 {
-	struct address *to_route = NULL, *made = NULL, **tail = &made, *next;
+	struct address *to_route = NULL, *made = NULL, *next;
 	for (struct address *ad = list; ad; ad = next) {
 		next = ad->next;
 		if (done_before(job, ad))
@@ -363,9 +369,11 @@ static struct address *route_pass(struct route_job *job, struct address *list, s
 		job->new_addresses = NULL;
 		route_next(job, ad); /* ad->next still leads to the others: same_domain_copy_routing */
 		next = ad->next;
-		*tail = job->new_addresses;
+		struct address **tail = &job->new_addresses; /* in front of what others generated */
 		for (; *tail; tail = &(*tail)->next)
 			(*count)++;
+		*tail = made;
+		made = job->new_addresses;
 		sort_in(job, ad);
 	}
 	job->new_addresses = NULL;

@@ -268,9 +268,9 @@ static void bounces_say_what_happened(void)
 	                      "    SMTP error from remote mail server after RCPT TO:<fail@q.test>:\n    550 5.1.1 no such\n    user\n"
 	                      "  gone@q.test\n    Gone away\n\n--")) > 0);
 	check(str_find(b, STR("Content-type: message/delivery-status\n\nReporting-MTA: dns; h.test\n\n"
+	                      "Action: failed\nFinal-Recipient: rfc822;gone@q.test\nStatus: 5.0.0\n\n"
 	                      "Action: failed\nFinal-Recipient: rfc822;failx@remote.test\nStatus: 5.0.0\nRemote-MTA: dns; 10.0.0.1\n"
-	                      "Diagnostic-Code: smtp; 550 5.1.1 no such\n    user\n\n"
-	                      "Action: failed\nFinal-Recipient: rfc822;gone@q.test\nStatus: 5.0.0\n\n--")) > 0);
+	                      "Diagnostic-Code: smtp; 550 5.1.1 no such\n    user\n\n--")) > 0);
 	check(str_find(b, STR("Content-type: message/rfc822\n\nReturn-path: <sender@q.test>\nMessage-Id: <orig@q.test>\n"
 	                      "Subject: hello\n\nline one\nline two\n\n--")) > 0);
 	id = message("sender@q.test", TO("failowner@q.test"), NULL);

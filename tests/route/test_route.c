@@ -282,8 +282,8 @@ static void names_for_the_log(void)
 	check_str(address_for_log(arena, pipe, false), "|/bin/cat x (mid@q.test) <top@q.test>");
 	check_str(pipe->unique, "|/bin/cat x:mid@q.test");
 	check_str(pipe->view.address_pipe, "/bin/cat x");
-	check_str(same->unique, "\\0\\top@q.test");
-	check_str(again->unique, "\\1\\top@q.test");
+	check_str(same->unique, "top@q.test/");
+	check_str(again->unique, "top@q.test/");
 	struct address *deep = address_child(arena, mid, STR("deep@q.test"));
 	check_str(address_for_log(arena, deep, true), "deep@q.test (mid@q.test) <top@q.test>");
 	check_str(address_for_log(arena, deep, false), "deep@q.test <top@q.test>");

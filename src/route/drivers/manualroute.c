@@ -239,7 +239,8 @@ static enum route_verdict resolve_hosts(struct run *r, struct route_host **list)
 		case HOST_LOOKUP_DEFER:
 			if (router_generic(r->di)->pass_on_timeout)
 				return ROUTE_PASS;
-			return route_defer(r->job, r->ad, "host lookup for %.*s did not complete", STR_ARG(h->name));
+			r->ad->basic_errno = ROUTE_ERR_DNS_DEFER;
+			return route_defer(r->job, r->ad, "host lookup for %.*s did not complete (DNS timeout?)", STR_ARG(h->name));
 		case HOST_NOT_FOUND:
 		case HOST_NULL_MX:
 		case HOST_ALL_IGNORED:

@@ -266,22 +266,23 @@ static void add_pipe_or_file(struct run *r, const struct redirect_item *it)
 	const char *name = c->kind == ADDRESS_PIPE ? "pipe_transport"
 	    : c->kind == ADDRESS_DIRECTORY ? "directory_transport" : "file_transport";
 	route_push(job, c);
-	if (c->kind == ADDRESS_PIPE && r->o->forbid_pipe)
-		return child_fails(r, c, "delivery to pipe forbidden");
-	if (c->kind != ADDRESS_PIPE && r->o->forbid_file)
-		return child_fails(r, c, "delivery to file forbidden");
 	c->router = r->di;
 	c->state = ADDRESS_ROUTED;
 	const struct driver_instance *t = NULL;
 	job->eval->space[SPACE_ADDRESS] = &c->view;
 	enum route_verdict v = step_transport(job, r->di, option, name, c, &t);
+	job->eval->space[SPACE_ADDRESS] = &r->ad->view;
+	c->transport = t;
+	if (c->kind == ADDRESS_PIPE && r->o->forbid_pipe)
+		return child_fails(r, c, "delivery to pipe forbidden");
+	if (c->kind != ADDRESS_PIPE && r->o->forbid_file)
+		return child_fails(r, c, "delivery to file forbidden");
 	if (v == ROUTE_ACCEPT && !t) {
 		c->basic_errno = ROUTE_ERR_NO_TRANSPORT;
 		v = route_defer(job, c, "%s unset in %.*s router", name, STR_ARG(r->di->name));
 	}
 	c->home = r->ad->home;
 	c->home_expanded = r->ad->home_expanded;
-	c->transport = t;
 	if (t)
 		c->view.transport_name = t->name;
 	c->bypassed = v == ROUTE_ACCEPT && str_eqc(it->text, "/dev/null"); /* manual 22.6: no user is needed */
@@ -289,7 +290,6 @@ static void add_pipe_or_file(struct run *r, const struct redirect_item *it)
 		c->state = ADDRESS_DISCARDED;
 	else if (v == ROUTE_ACCEPT)
 		v = step_identity(job, r->di, c);
-	job->eval->space[SPACE_ADDRESS] = &r->ad->view;
 	if (v != ROUTE_ACCEPT)
 		c->state = ADDRESS_DEFERRED;
 }
