@@ -20,7 +20,7 @@ static void print_family(const char *title, const struct driver_family *f)
 
 int mode_version(struct program *p)
 {
-	printf("Eximius version %s #1\n", EXIMIUS_VERSION);
+	printf("Eximius version %s-1 #1\n", EXIMIUS_VERSION); /* -N: our release of that language version */
 	printf("Speaks the configuration language, command line, spool and logs of Exim 4.99.\n");
 	printf("Support for: IPv6 OpenSSL iconv() DNSSEC PIPELINING CHUNKING PROXY\n");
 	print_family("Authenticators", &sasl_family);

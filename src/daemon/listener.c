@@ -107,9 +107,11 @@ static void split_override(struct arena *a, struct str list, struct str *ports, 
 	while (str_is_set(list) && list_next(a, &list, &sep, &item)) {
 		bool address = str_chr(item, '.') >= 0 || str_chr(item, ':') >= 0;
 		struct strbuf *to = address ? &i : &p;
-		*(address ? &any_interface : &any_port) = true;
-		sb_ch(to, ';');
+		bool *any = address ? &any_interface : &any_port;
+		if (*any)
+			sb_ch(to, ';');
 		sb_add(to, item);
+		*any = true;
 	}
 	if (any_port)
 		*ports = sb_str(&p);

@@ -262,9 +262,14 @@ static bool parse_line(struct str text, struct arena *a, struct retry_rule *rule
 	if (!set_error(rule, error, why))
 		return false;
 	rd_skip_blank(&r);
-	if (rd_accept_itext(&r, "senders=")) {
-		struct rd here = r;
-		rule->senders.text = rd_peek(&here) == ' ' ? STR("") : take_field(a, &r);
+	struct rd here = r;
+	if (rd_accept_itext(&here, "senders")) {
+		rd_skip_blank(&here);
+		if (rd_accept(&here, '=')) {
+			rd_skip_blank(&here);
+			rule->senders.text = take_field(a, &here);
+			r = here;
+		}
 	}
 	return take_sets(&r, a, rule, why);
 }

@@ -79,12 +79,21 @@ static void complete_headers(const struct delivery *d, struct message *m, const 
 		put_header(m, false, "Message-Id: <E%s@%.*s>\n", m->id, STR_ARG(host));
 	if (!has(m, "From") && s->from_default)
 		put_header(m, false, "From: Mail Delivery System <Mailer-Daemon@%.*s>\n", STR_ARG(d->config->qualify_domain));
+	else if (!has(m, "From"))
+		put_header(m, false, "From: %.*s@%.*s\n", STR_ARG(m->login), STR_ARG(d->config->qualify_domain));
 	if (!has(m, "Auto-Submitted"))
 		put_header(m, false, "Auto-Submitted: auto-replied\n");
 	if (!has(m, "Date"))
 		put_header(m, false, "Date: %.*s\n", STR_ARG(date));
-	put_header(m, true, "Received: from %.*s by %.*s with local (Eximius %s)\n\tid %s;\n\t%.*s\n", STR_ARG(m->login),
-	    STR_ARG(host), EXIMIUS_VERSION, m->id, STR_ARG(date));
+	struct eval ev;
+	struct str received;
+	eval_init(&ev, d->config, d->env, m->arena);
+	eval_set_message(&ev, m);
+	eval_set_peer(&ev, &m->peer);
+	if (expand(&ev, &d->config->main.received_header_text, &received) != EXPAND_OK)
+		received = str_printf(m->arena, "Received: by %.*s\n\tid %s", STR_ARG(host), m->id);
+	if (!str_empty(received))
+		put_header(m, true, "%.*s;\n\t%.*s\n", STR_ARG(received), STR_ARG(date));
 }
 
 static void sum_up(struct message *m, struct str body)

@@ -120,14 +120,18 @@ static int look_up(struct smtp_job *j, struct route_host *h, struct route_host *
 	return 1;
 }
 
-/* Look all up; what cannot be found leaves the list. */
-static bool look_up_all(struct smtp_job *j, struct route_host **list)
+/* Look all up; what cannot be found leaves the list. routed: the router has decided what to do about the local host. */
+static bool look_up_all(struct smtp_job *j, struct route_host **list, bool routed)
 {
 	struct route_host *last;
 	bool deferred = false, some = false;
 	struct str missing = STR_NONE;
 	for (struct route_host **at = list; *at;) {
-		int got = look_up(j, *at, &last);
+		int got = 1;
+		if (routed && str_is_set((*at)->address))
+			last = *at;
+		else
+			got = look_up(j, *at, &last);
 		if (got < 0)
 			return false;
 		if (got == 0) {
@@ -185,7 +189,7 @@ static bool own_list(struct smtp_job *j, const struct xstr *x, const char *what,
 		return false;
 	*ret = parse_list(j, text);
 	if (*ret)
-		return look_up_all(j, ret);
+		return look_up_all(j, ret, false);
 	result_defer(j->d, DERR_UNKNOWN, "%s transport has empty hosts setting", transport_name(j->d));
 	return false;
 }
@@ -213,7 +217,7 @@ bool smtp_hosts(struct smtp_job *j, struct route_host **ret)
 			return false;
 	} else if (ad->hosts) {
 		*ret = copy(j, ad->hosts);
-		if (!look_up_all(j, ret))
+		if (!look_up_all(j, ret, true))
 			return false;
 	} else {
 		result_defer(j->d, DERR_UNKNOWN, "%s transport called with no hosts set", transport_name(j->d));
@@ -233,7 +237,7 @@ struct route_host *smtp_fallback_hosts(struct smtp_job *j)
 		list = copy(j, ad->fallback_hosts);
 	else if (!str_empty(j->o->fallback_hosts.text) && expand(j->d->eval, &j->o->fallback_hosts, &text) == EXPAND_OK)
 		list = parse_list(j, text);
-	if (!list || !look_up_all(j, &list) || !randomize(j, &list))
+	if (!list || !look_up_all(j, &list, false) || !randomize(j, &list))
 		return NULL;
 	return list;
 }
