@@ -79,6 +79,27 @@ static bool load_queued(struct program *p, struct eval *ev)
 	return true;
 }
 
+/* "set acl_m_name = value" (manual 11.3): for the lines that follow. False: it is another line. */
+static bool set_variable(struct program *p, struct eval *ev, struct str line)
+{
+	struct str value, name;
+	if (!str_starts(line, "set acl_c") && !str_starts(line, "set acl_m"))
+		return false;
+	name = str_trim(str_cut(str_from(line, 4), '=', &value));
+	if (!str_is_set(value) || name.len < 6)
+		return false;
+	if (!ev->lx.message)
+		eval_set_message(ev, message_new(p->arena));
+	struct str *kept = arena_new_of(p->arena, struct str);
+	if (expand_text(ev, str_dup(p->arena, str_ltrim(value)), kept) != EXPAND_OK) {
+		printf("Failed: %.*s\n", STR_ARG(ev->lx.error));
+		return true;
+	}
+	*kept = str_dup(p->arena, *kept);
+	map_put(name.p[4] == 'c' ? &ev->lx.message->acl_c : &ev->lx.message->acl_m, str_dup(p->arena, str_from(name, 5)), kept);
+	return true;
+}
+
 /* Lines from standard input; a backslash at the end continues. A prompt stands before each. */
 static void expand_lines(struct program *p, struct eval *ev)
 {
@@ -98,10 +119,11 @@ static void expand_lines(struct program *p, struct eval *ev)
 		struct str piece = str_n(line, (size_t)n);
 		sb_add(&sb, sb.len ? str_ltrim(piece) : piece);
 		if (!more) {
-			struct arena_mark mark = arena_mark(p->arena);
-			if (sb.len)
+			if (!set_variable(p, ev, sb_str(&sb))) {
+				struct arena_mark mark = arena_mark(p->arena);
 				expand_one(ev, str_dup(p->arena, sb_str(&sb)));
-			arena_release(p->arena, mark);
+				arena_release(p->arena, mark);
+			}
 			sb_truncate(&sb, 0);
 		}
 		fputs("> ", stdout);
