@@ -94,11 +94,12 @@ struct smtp_answer policy_vrfy(void *arg, struct str text)
 	moment_open(&mo, rs);
 	switch (verify_address(&mo.ev, address, &o, &va)) {
 	case VERIFY_OK: return answer_str(250, str_printf(rs->env->scratch, "<%.*s> is deliverable", STR_ARG(address)));
-	case VERIFY_DEFER: return answer_str(450, str_printf(rs->env->scratch, "<%.*s> cannot be resolved at this time", STR_ARG(address)));
+	case VERIFY_DEFER: return answer_str(451, str_printf(rs->env->scratch, "Cannot resolve <%.*s> at this time", STR_ARG(address)));
 	case VERIFY_FAIL: break;
 	}
 	rs_log(rs, LOGTO_MAIN, "VRFY failed for %.*s %.*s", STR_ARG(address), STR_ARG(rs_who(rs)));
-	return answer_str(550, str_printf(rs->env->scratch, "<%.*s> is not deliverable", STR_ARG(address)));
+	struct str why = str_is_set(va.user_message) ? va.user_message : str_is_set(va.log_message) ? va.log_message : STR("is not deliverable");
+	return answer_str(550, str_printf(rs->env->scratch, "<%.*s> %.*s", STR_ARG(address), STR_ARG(why)));
 }
 
 struct smtp_answer policy_expn(void *arg, struct str text)

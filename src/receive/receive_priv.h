@@ -44,6 +44,7 @@ struct receive_session {
 	struct smtp_session *smtp;
 	const struct config *cfg;
 	struct env *env;
+	struct env *test_env;         /* -bh: the env with a log of its own */
 	struct spool *spool;
 	struct receive_sink sink;
 	const struct local_caller *caller;

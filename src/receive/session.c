@@ -108,6 +108,12 @@ struct receive_session *receive_session_new(struct stream *s, const struct recei
 	rs->from_host = o->connections_from_host;
 	rs->view.rs = rs;
 	rs->view.count_at_start = (int32_t)o->connections;
+	if (rs->test_host) { /* what is logged is shown, not kept */
+		rs->test_env = arena_new_of(a, struct env);
+		*rs->test_env = *o->env;
+		rs->test_env->log = log_new(&rs->test_env->clock);
+		rs->env = rs->test_env;
+	}
 	rs->connected_us = clock_us(&rs->env->clock);
 	rs->timeout_ms = 300000;
 	rs->peer.batched = o->batch;
@@ -209,6 +215,8 @@ void receive_session_free(struct receive_session *rs)
 		(void)end_run(rs, SMTP_DONE);
 	}
 	arena_free(rs->tx_arena);
+	if (rs->test_env)
+		log_free(rs->test_env->log);
 	union {
 		const struct config *is;
 		struct config *counted;
