@@ -49,7 +49,7 @@ static struct str sender_text(struct receive_session *rs, enum acl_where where)
 	if (!rs->tx || where == ACL_MAIL || where == ACL_PREDATA || where == ACL_VRFY || where == ACL_EXPN || where == ACL_ETRN ||
 	    where == ACL_HELO || where == ACL_AUTH || where == ACL_STARTTLS)
 		return STR("");
-	return str_printf(rs->env->scratch, "F=<%.*s> ", STR_ARG(rs->tx->m->sender));
+	return str_printf(rs->env->scratch, "F=<%.*s> ", STR_ARG(rs->tx->m->original_sender));
 }
 
 static void log_refusal(struct receive_session *rs, enum acl_where where, bool temporary, struct str what, struct str log)

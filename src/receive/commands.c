@@ -281,18 +281,22 @@ void policy_protocol_error(void *arg, enum smtp_trouble kind, struct str detail)
 void policy_batch_error(void *arg, int code, struct str text)
 {
 	struct receive_session *rs = arg;
-	struct str command = smtp_session_command(rs->smtp);
-	unsigned line = smtp_session_lines(rs->smtp);
+	struct str command = rs->batch_in_data ? STR_NONE : smtp_session_command(rs->smtp);
+	unsigned line = smtp_session_lines(rs->smtp) + rs->batch_in_data;
 	rs->batch_failed = true;
 	printf("%d %.*s\n", code, STR_ARG(text));
-	if (rs->tx)
+	if (rs->batch_begun)
 		printf("Transaction started in line %u\n", rs->batch_line);
-	printf("Error detected in line %u\n%.*s\n", line, STR_ARG(command));
+	printf("Error detected in line %u\n", line);
+	if (command.len)
+		printf("%.*s\n", STR_ARG(command));
 	fflush(stdout);
 	fprintf(stderr, "An error was detected while processing a file of BSMTP input.\nThe error message was:\n\n  %d %.*s\n\n", code, STR_ARG(text));
-	if (rs->tx)
+	if (rs->batch_begun)
 		fprintf(stderr, "The SMTP transaction started in line %u.\n", rs->batch_line);
-	fprintf(stderr, "The error was detected in line %u.\nThe SMTP command at fault was:\n\n   %.*s\n\n", line, STR_ARG(command));
+	fprintf(stderr, "The error was detected in line %u.\n", line);
+	if (command.len)
+		fprintf(stderr, "The SMTP command at fault was:\n\n   %.*s\n\n", STR_ARG(command));
 	fprintf(stderr, "%u previous message%s successfully processed.\nThe rest of the batch was abandoned.\n", rs->batch_done,
 	    rs->batch_done == 1 ? " was" : "s were");
 }

@@ -144,6 +144,7 @@ bool policy_data_chunk(void *arg, const char *p, size_t n)
 static struct smtp_answer abandoned(struct receive_session *rs, enum smtp_eod how)
 {
 	struct str from = rs_from(rs);
+	rs->batch_in_data = true;
 	if (how == SMTP_EOD_TIMEOUT) {
 		rs_log(rs, LOGTO_MAIN, "SMTP data timeout (message abandoned) on connection from %.*s F=<%.*s> %.*s",
 		    STR_ARG(str_empty(rs->peer.host_address) ? STR("local process") : from), STR_ARG(rs->tx->m->sender), STR_ARG(rs_duration(rs)));
@@ -151,7 +152,7 @@ static struct smtp_answer abandoned(struct receive_session *rs, enum smtp_eod ho
 		return answer_str(421, str_cat(rs->env->scratch, rs_hostname(rs), STR(" SMTP incoming data timeout - closing connection.")));
 	}
 	if (config_logs(rs->cfg, LOGSEL_LOST_INCOMING_CONNECTION))
-		rs_log(rs, LOGTO_MAIN, "SMTP connection from %.*s lost while reading message data%s", STR_ARG(from),
+		rs_log_id(rs, LOGTO_MAIN, "SMTP connection from %.*s lost while reading message data%s", STR_ARG(from),
 		    rs->tx && rs->tx->build.in_body ? "" : " (header)");
 	rs_notquit(rs, "connection-lost");
 	return answer(421, "Lost incoming connection");

@@ -196,6 +196,7 @@ enum finish rs_finish(struct receive_session *rs, struct smtp_answer *ret)
 	bool some_refused = false;
 	struct smtp_answer acl = {0};
 	note_facts(rs);
+	rs_override_sender(rs);
 	if (!tx->fixed)
 		rs_fix_headers(rs);
 	rs_add_received(rs);

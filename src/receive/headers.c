@@ -98,8 +98,11 @@ static struct str qualified(struct receive_session *rs, struct header *h, struct
 		struct addr_parts parts = {0};
 		struct str address;
 		const char *error;
-		if (!addr_parse(a, member, rs_address_flags(rs) | ADDR_IN_HEADER | ADDR_ALLOW_UNQUALIFIED, &address, &parts, &error) ||
-		    str_is_set(parts.domain) || str_empty(address))
+		if (!addr_parse(a, member, rs_address_flags(rs) | ADDR_IN_HEADER | ADDR_ALLOW_UNQUALIFIED, &address, &parts, &error)) {
+			rs_log_id(rs, LOGTO_MAIN, "qualify/rewrite: %s", error);
+			break;
+		}
+		if (str_is_set(parts.domain) || str_empty(address))
 			continue;
 		ptrdiff_t at = place_of(member, address);
 		if (at < 0)

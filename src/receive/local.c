@@ -177,6 +177,7 @@ static void note_options(struct receive_session *rs)
 	const struct local_caller *c = rs->caller;
 	struct message *m = rs->tx->m;
 	m->dont_deliver = c->no_delivery;
+	rs->tx->reference = c->reference;
 	m->dsn_ret = c->dsn_full ? DSN_RET_FULL : c->dsn_hdrs ? DSN_RET_HDRS : DSN_RET_NONE;
 	if (str_is_set(c->envid))
 		m->dsn_envid = c->envid;

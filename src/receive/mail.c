@@ -182,7 +182,7 @@ static bool take_sender(struct receive_session *rs, struct str rest, struct smtp
 	const char *error = NULL;
 	struct str sender;
 	if (!rs_parse_address(rs, rest, ADDR_ALLOW_EMPTY, &sender, &parts, &error)) {
-		struct str text = str_printf(rs->env->scratch, "%.*s: %s", STR_ARG(rest), error);
+		struct str text = rs->batch ? str_c(error) : str_printf(rs->env->scratch, "%.*s: %s", STR_ARG(rest), error);
 		*ret = answer_fault(SMTP_SYNTAX_ERROR, 501, text);
 		ret->fault_text = str_c(error);
 		return false;
@@ -203,18 +203,20 @@ static bool take_sender(struct receive_session *rs, struct str rest, struct smtp
 	return true;
 }
 
-/* -bs by an untrusted user: only <> or the user's own address, or as untrusted_set_sender says. */
-static void override_sender(struct receive_session *rs)
+/* -bs by an untrusted user: only <> or the user's own address, or as untrusted_set_sender says.
+ * ACLs still see what was given in MAIL (Exim). */
+void rs_override_sender(struct receive_session *rs)
 {
 	const struct local_caller *c = rs->caller;
 	struct message *m = rs->tx->m;
-	if (!rs->local || !c || c->trusted || rs->test_host)
+	if (!rs->smtp || !rs->local || !c || c->trusted || rs->test_host)
 		return;
 	struct str own = str_cat(rs->tx->arena, c->login, STR("@"), rs->cfg->qualify_domain);
-	if (str_empty(m->sender) || str_ieq(m->sender, own) || rs_untrusted_may_set(rs, m->sender)) {
-		m->sender_set_untrusted = !str_ieq(m->sender, own);
+	if (str_empty(m->sender) || (!str_ieq(m->sender, own) && rs_untrusted_may_set(rs, m->sender))) {
+		m->sender_set_untrusted = true;
 		return;
 	}
+	m->sender_local = true;
 	m->sender = own;
 }
 
@@ -233,7 +235,6 @@ static struct smtp_answer accept_sender(struct receive_session *rs, const struct
 {
 	struct receive_tx *tx = rs->tx;
 	struct smtp_answer a = answer(250, p->prdr ? "OK, PRDR Requested" : "OK");
-	override_sender(rs);
 	if (!str_is_set(rs->cfg->main.acl_smtp_mail.text))
 		return a;
 	struct moment mo;
@@ -314,6 +315,7 @@ struct smtp_answer policy_mail(void *arg, const struct smtp_path_cmd *c)
 	}
 	rs->mail_given = true;
 	rs->batch_line = smtp_session_lines(rs->smtp) - 1;
+	rs->batch_begun = true;
 	rs->orphan_rcpt = false;
 	if (!read_params(rs, c->raw, &p, &rest))
 		return p.error;

@@ -128,7 +128,7 @@ static bool take_recipient(struct receive_session *rs, struct str rest, struct s
 	const char *error = NULL;
 	struct str address;
 	if (!rs_parse_address(rs, rest, 0, &address, &parts, &error)) {
-		*ret = answer_fault(SMTP_SYNTAX_ERROR, 501, str_printf(tx->arena, "%.*s: %s", STR_ARG(rest), error));
+		*ret = answer_fault(SMTP_SYNTAX_ERROR, 501, rs->batch ? str_c(error) : str_printf(tx->arena, "%.*s: %s", STR_ARG(rest), error));
 		ret->fault_text = str_c(error);
 		return false;
 	}
@@ -150,8 +150,8 @@ static enum acl_verdict judge(struct receive_session *rs, struct str address, st
 	const struct xstr *acl = &rs->cfg->main.acl_smtp_rcpt;
 	struct str what = str_printf(rs->env->scratch, "RCPT %.*s", STR_ARG(str_trim(raw)));
 	*ret = answer(250, "Accepted");
-	if (!str_is_set(acl->text) && str_empty(rs->peer.host_address))
-		return ACL_OK; /* from a local process: there is nobody to protect from */
+	if (!str_is_set(acl->text) && rs->batch && str_empty(rs->peer.host_address))
+		return ACL_OK; /* -bS: there is nobody to refuse */
 	struct moment mo;
 	moment_open(&mo, rs);
 	struct addr_view view = {.address = address, .uid = -1, .gid = -1};

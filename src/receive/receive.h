@@ -69,6 +69,7 @@ struct local_caller {
 	int deliver_mode;        /* 'b','f','i','q','s' of -od */
 	bool no_delivery;        /* -N */
 	bool suppress_from_line;
+	struct str reference;    /* -oMm: the message that this one is about */
 	bool no_qualify;         /* -bnq: header addresses stay unqualified */
 	struct str body_type; struct str queue_name;
 };

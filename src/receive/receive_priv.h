@@ -66,7 +66,7 @@ struct receive_session {
 	bool orphan_rcpt;             /* a RCPT was refused since no sender stood */
 	int test_fd;                  /* -bh: where the body goes */
 	bool sender_unqualified_known, sender_unqualified, recipient_unqualified_known, recipient_unqualified;
-	bool notquit_done, batch_failed;
+	bool notquit_done, batch_failed, batch_begun, batch_in_data;
 	unsigned batch_line, batch_done; /* -bS: where the transaction began; messages taken */
 };
 
@@ -155,6 +155,7 @@ void rs_set_protocol(struct receive_session *rs);
 
 /* --- mail.c, hello.c */
 bool rs_xtext_decode(struct arena *a, struct str s, struct str *ret);
+void rs_override_sender(struct receive_session *rs);
 bool rs_untrusted_may_set(struct receive_session *rs, struct str sender);
 
 /* --- address.c: envelope addresses. */

@@ -55,7 +55,7 @@ static void learn_caller(struct receive_session *rs)
 	struct peer *p = &rs->peer;
 	if (!c)
 		return;
-	p->ident = str_is_set(c->ident) ? c->ident : str_empty(p->host_address) ? c->login : STR_NONE;
+	p->ident = str_is_set(c->ident) ? c->ident : c->login;
 	p->local = str_empty(p->host_address);
 	p->auth_name = c->auth_name;
 	p->auth_id = c->auth_id;

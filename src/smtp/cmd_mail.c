@@ -12,7 +12,7 @@ void smtp_cmd_mail(struct smtp_session *ss, struct str args)
 	}
 	/* Whether HELO was needed is the policy's question (hosts_require_helo). */
 	if (args.len == 0 && ss->state != SMTP_CONNECTED) {
-		smtp_fault(ss, SMTP_SYNTAX_ERROR, 501, "MAIL must have an address operand");
+		smtp_fault(ss, SMTP_PROTOCOL_ERROR, 501, "MAIL must have an address operand");
 		return;
 	}
 	struct smtp_path_cmd c = smtp_path_parse(args);
