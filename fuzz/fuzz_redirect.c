@@ -22,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    .include = include, .arg = &part};
 	struct redirect_result r;
 	redirect_parse(a, s, &rules, &r);
-	must(r.answer != REDIRECT_ITEMS || r.items);
+	must(r.answer != REDIRECT_ITEMS || r.items || r.comments);
 	for (const struct redirect_item *i = r.answer == REDIRECT_ITEMS ? r.items : NULL; i; i = i->next) {
 		must(i->text.len > 0 && i->text.taint);
 		must(i->kind != REDIRECT_ADDRESS || str_chr(i->text, '@') >= 0);

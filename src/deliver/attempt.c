@@ -93,8 +93,10 @@ static void send_note(struct route_job *job, struct str to, struct str subject, 
 	struct attempt *at = job->note_arg;
 	struct notice n;
 	notice_begin(&n, at, to);
+	sb_addc(&n.head, "Auto-Submitted: auto-replied\n");
 	notice_from(&n);
 	sb_printf(&n.head, "To: %.*s\nSubject: %.*s\n", STR_ARG(to), STR_ARG(subject));
+	notice_references(&n);
 	sb_add(&n.body, text);
 	notice_send(&n, str_c(at->m->id));
 }

@@ -319,7 +319,7 @@ static bool warn_one(struct attempt *at, struct str to, const struct address *li
 	for (const struct address *ad = list; ad; ad = ad->next) {
 		sb_addc(&n.body, "  ");
 		bounce_address(&n.body, ad);
-		if (!str_empty(ad->message) || ad->basic_errno > 0)
+		if (ad->kind == ADDRESS_MAIL && (!str_empty(ad->message) || ad->basic_errno > 0))
 			bounce_error(&n.body, ad, "Delay reason: ");
 	}
 	sb_ch(&n.body, '\n');

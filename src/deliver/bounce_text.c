@@ -62,6 +62,8 @@ void bounce_error(struct strbuf *sb, const struct address *ad, const char *label
 		return; /* what the command said follows below; what is hidden gives no reasons */
 	if (local_item && !str_is_set(ad->user_message) && !*label)
 		text = STR("local delivery failed"); /* Exim: how a user's pipe failed is not for the sender */
+	if (str_is_set(ad->user_message) && str_empty(ad->user_message))
+		return;
 	if (ad->host_used && !*label)
 		sb_printf(sb, "    host %.*s [%.*s]\n", STR_ARG(ad->host_used->name), STR_ARG(ad->host_used->address));
 	if (str_empty(text) && !*label)

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/limits.h"
+#include "message/address.h"
 
 #include "base/banned.h"
 
@@ -79,7 +80,13 @@ void notice_errors_copy(struct notice *n)
 		struct str pattern = rd_word(&r), list, one;
 		if (match_list_text(&at->ev.lx, LIST_ADDRESS, pattern, n->to[0], MATCH_CASELESS_LOCAL, NULL) != MATCH_YES)
 			continue;
-		if (expand_text(&at->ev, str_trim(rd_rest(&r)), &list) != EXPAND_OK)
+		/* Manual 14: $local_part and $domain are those of the bounce's recipient. */
+		struct addr_parts parts = addr_split(n->to[0]);
+		struct addr_view view = {.local_part = addr_unquote_local(at->arena, parts.local_part), .domain = parts.domain};
+		at->ev.space[SPACE_ADDRESS] = &view;
+		enum expand_status st = expand_text(&at->ev, str_trim(rd_rest(&r)), &list);
+		at->ev.space[SPACE_ADDRESS] = NULL;
+		if (st != EXPAND_OK)
 			continue;
 		while (str_is_set(list)) {
 			one = str_trim(str_cut(list, ',', &list));

@@ -168,8 +168,13 @@ static bool take_address(struct reader *rd, struct str item)
 	struct addr_parts parts = {0};
 	const char *error = "malformed address";
 	struct str bare;
-	if (!addr_parse(rd->a, text, parse_flags(rd->rules) | ADDR_ALLOW_UNQUALIFIED, &bare, &parts, &error))
+	if (!addr_parse(rd->a, text, parse_flags(rd->rules) | ADDR_ALLOW_UNQUALIFIED, &bare, &parts, &error)) {
+		if (text.p[0] == '(' && strcmp(error, "empty address") == 0) { /* manual 22.1: valid, though it yields nothing */
+			rd->ret->comments++;
+			return true;
+		}
 		return bad_item(rd, str_c(error), item);
+	}
 	if (backslash && str_is_set(parts.domain) &&
 	    !addr_parse(rd->a, item, parse_flags(rd->rules), &bare, &parts, &error))
 		return bad_item(rd, str_c(error), item);
@@ -279,6 +284,6 @@ void redirect_parse(struct arena *a, struct str data, const struct redirect_rule
 	ret->tail = &ret->items;
 	ret->errors_tail = &ret->errors;
 	struct reader rd = {.a = a, .rules = rules, .ret = ret};
-	if (read_list(&rd, data) && ret->count)
+	if (read_list(&rd, data) && (ret->count || ret->comments))
 		ret->answer = REDIRECT_ITEMS;
 }

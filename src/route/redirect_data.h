@@ -15,7 +15,7 @@ struct redirect_error { /* skip_syntax_errors: what was passed over */
 	struct str text, item;
 };
 enum redirect_answer {
-	REDIRECT_ITEMS,      /* at least one item */
+	REDIRECT_ITEMS,      /* at least one item (or one that was only a comment) */
 	REDIRECT_NOTHING,    /* empty, comments only, :unknown: : the router declines */
 	REDIRECT_BLACKHOLE, REDIRECT_DEFER, REDIRECT_FAIL, /* text: what follows the word */
 	REDIRECT_ERROR       /* text says what is wrong */
@@ -35,7 +35,7 @@ struct redirect_result {
 	struct redirect_item *items, **tail;
 	struct redirect_error *errors, **errors_tail;
 	struct str text;
-	unsigned count;
+	unsigned count, comments; /* comments: items that were nothing else */
 };
 #define REDIRECT_ITEMS_MAX 50000
 #define REDIRECT_INCLUDE_DEPTH 20

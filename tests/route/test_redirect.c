@@ -75,6 +75,7 @@ static void lists_become_items(void)
 		{"/dir/, a@b", "F/dir/ a@b"},
 		{"/s=molari/o=babylon/@x400gate.way", "/s=molari/o=babylon/@x400gate.way"},
 		{"|foo@bar.dom", "|foo@bar.dom"},
+		{"(only a comment)", ""},
 		{":include:/ok, z@z", "inc1@x inc2@x F/inc/file z@z"},
 	};
 	struct redirect_rules rules = rules_all();

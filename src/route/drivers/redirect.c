@@ -328,7 +328,7 @@ static enum route_verdict add_children(struct run *r, const struct redirect_resu
 }
 
 /* --- Answers --------------------------------------------------------------------------------- */
-static void tell_errors(struct run *r, const struct redirect_error *errors)
+static void tell_errors(struct run *r, const struct redirect_error *errors, bool others)
 {
 	struct route_job *job = r->job;
 	struct strbuf sb;
@@ -338,18 +338,19 @@ static void tell_errors(struct run *r, const struct redirect_error *errors)
 		if (expand(job->eval, &r->o->syntax_errors_text, &text) == EXPAND_OK)
 			sb_printf(&sb, "%.*s\n\n", STR_ARG(text));
 	}
-	sb_addc(&sb, "The following syntax errors were found:\n\n");
+	sb_printf(&sb, "The %.*s router encountered the following error(s):\n\n", STR_ARG(r->di->name));
 	for (const struct redirect_error *e = errors; e; e = e->next) {
 		if (job->purpose == ROUTE_DELIVER || job->purpose == ROUTE_TEST)
 			log_write(job->env->log, LOGTO_MAIN, job->message ? str_c(job->message->id) : STR_NONE,
 			    "%.*s router: skipped error: %.*s in \"%.*s\"", STR_ARG(r->di->name), STR_ARG(e->text), STR_ARG(e->item));
-		sb_printf(&sb, "  %.*s in \"%.*s\"\n", STR_ARG(e->text), STR_ARG(e->item));
+		sb_printf(&sb, "  %.*s in the address\n  \"%.*s\"\n\n", STR_ARG(e->text), STR_ARG(e->item));
 	}
+	sb_addc(&sb, others ? "Other addresses were processed normally.\n" : "No valid addresses were generated.\n");
 	struct str to = r->o->syntax_errors_to.text, text = STR_NONE;
 	if (!str_is_set(to) || !job->send_note || job->purpose != ROUTE_DELIVER)
 		return;
 	if (expand_text(job->eval, to, &text) == EXPAND_OK && !str_empty(text))
-		job->send_note(job, text, STR("Error(s) in forwarding or filtering"), sb_str(&sb));
+		job->send_note(job, text, STR("error(s) in forwarding or filtering"), sb_str(&sb));
 }
 
 /* A text that begins with a reply code of the wrong class loses it (manual 22.6). */
@@ -375,12 +376,14 @@ static enum route_verdict answer(struct run *r, const struct redirect_result *re
 {
 	struct address *ad = r->ad;
 	if (res->errors)
-		tell_errors(r, res->errors);
+		tell_errors(r, res->errors, res->answer == REDIRECT_ITEMS);
 	switch (res->answer) {
 	case REDIRECT_ITEMS: return add_children(r, res);
 	case REDIRECT_NOTHING:
-		if (res->errors)
+		if (res->errors) { /* for the log only: the sender is told no details */
 			ad->message = STR("syntax error in redirection data");
+			ad->user_message = STR("");
+		}
 		return ROUTE_DECLINE;
 	case REDIRECT_BLACKHOLE: return ROUTE_DISCARD;
 	case REDIRECT_FAIL:
