@@ -82,7 +82,7 @@ void notice_errors_copy(struct notice *n)
 			continue;
 		/* Manual 14: $local_part and $domain are those of the bounce's recipient. */
 		struct addr_parts parts = addr_split(n->to[0]);
-		struct addr_view view = {.local_part = addr_unquote_local(at->arena, parts.local_part), .domain = parts.domain};
+		struct addr_view view = {.local_part = parts.local_part, .domain = parts.domain};
 		at->ev.space[SPACE_ADDRESS] = &view;
 		enum expand_status st = expand_text(&at->ev, str_trim(rd_rest(&r)), &list);
 		at->ev.space[SPACE_ADDRESS] = NULL;

@@ -135,7 +135,9 @@ static struct str for_log(struct arena *a, const struct address *ad, bool all_pa
 	const struct address *top = top_of(ad);
 	struct str own = ad->address;
 	if (ad->kind == ADDRESS_MAIL && str_is_set(ad->view.domain)) { /* as the routers saw it */
-		own = str_cat(a, ad->view.local_part_prefix, ad->view.local_part, ad->view.local_part_suffix);
+		own = ad->view.local_part;
+		if (!ad->transport)
+			own = str_cat(a, ad->view.local_part_prefix, own, ad->view.local_part_suffix);
 		if (!local_style || !ad->router || !router_logs_as_local(ad->router))
 			own = str_cat(a, own, STR("@"), ad->view.domain);
 	} else if (ad->kind != ADDRESS_MAIL && !str_empty(ad->file_name)) {

@@ -307,20 +307,31 @@ static void put_front(struct address **list, struct address *ad)
 	*list = ad;
 }
 
-static bool done_before(struct route_job *job, struct address *ad)
+static bool done_before(struct route_job *job, struct address *ad, struct str key)
 {
-	if (job->purpose != ROUTE_DELIVER || !job->message || !message_is_done(job->message, ad->unique))
+	if (job->purpose != ROUTE_DELIVER || !job->message || !message_is_done(job->message, key))
 		return false;
 	ad->state = ADDRESS_DELIVERED;
+	ad->settled = true;
 	ad->next = NULL;
 	return true;
+}
+
+/* An earlier attempt may have made this delivery for a homonym: another router may have stood
+ * between then, which is not always triggered. */
+static bool done_as_homonym(struct route_job *job, struct address *ad)
+{
+	if (ad->kind != ADDRESS_MAIL || ad->state != ADDRESS_ROUTED || !ad->transport || !job->message || !job->message->done.live)
+		return false;
+	struct str key = ad->homonym ? ad->unique : str_cat(job->arena, ad->unique, STR("/"), ad->transport->name);
+	return done_before(job, ad, key);
 }
 
 static void sort_in(struct route_job *job, struct address *ad)
 {
 	ad->next = NULL;
 	address_set_transport_key(job->arena, ad);
-	if (ad->homonym && ad->state == ADDRESS_ROUTED && done_before(job, ad))
+	if (done_as_homonym(job, ad))
 		return;
 	switch (ad->state) {
 	case ADDRESS_ROUTED: put_front(ad->transport && transport_is_local(ad->transport) ? &job->local : &job->remote, ad); break;
@@ -358,7 +369,7 @@ static struct address *route_pass(struct route_job *job, struct address *list, s
 	struct address *to_route = NULL, *made = NULL, *next;
 	for (struct address *ad = list; ad; ad = next) {
 		next = ad->next;
-		if (done_before(job, ad))
+		if (done_before(job, ad, ad->unique))
 			continue;
 		if (ad->state == ADDRESS_NEW)
 			put_front(&to_route, ad);

@@ -14,6 +14,7 @@
 struct no_options {
 	char none;
 };
+static bool all_well; /* nothing is deferred any more */
 static void answer(struct address *ad)
 {
 	struct str l = ad->view.local_part;
@@ -27,7 +28,7 @@ static void answer(struct address *ad)
 		ad->state = ADDRESS_FAILED;
 		ad->smtp_reply = STR_NONE;
 		ad->message = STR("SMTP error from remote mail server after RCPT TO:<fail@q.test>: 550 5.1.1 no such\nuser");
-	} else if (str_starts(l, "defer")) {
+	} else if (str_starts(l, "defer") && !all_well) {
 		ad->state = ADDRESS_DEFERRED;
 		ad->basic_errno = 111;
 		ad->host_used = NULL;
@@ -311,6 +312,24 @@ static void deferred_addresses_stay(void)
 	check(str_find(got, STR("=> ok1 <alias@q.test> R=all T=t")) > 0 && str_find(got, STR("== defer1@q.test <alias@q.test> R=all T=t defer (111): Connection refused")) > 0);
 	check_int(deliver(id, DELIVER_FORCE), DELIVER_PENDING);
 	check_str(log_text(), "1 == defer1@q.test <alias@q.test> R=all T=t defer (111): Connection refused\n");
+	all_well = true;
+	check_int(deliver(id, DELIVER_FORCE), DELIVER_COMPLETED);
+	check_str(log_text(), "1 => defer1 <alias@q.test> R=all T=t\n1 Completed\n");
+	all_well = false;
+	/* A delivery that an earlier attempt made for an address of this name is not made again. */
+	struct message *homonym;
+	id = message("sender@q.test", TO("ok@q.test", "defer@q.test"), &homonym);
+	check_int(deliver(id, DELIVER_LOCAL_ONLY), DELIVER_PENDING);
+	log_text();
+	struct spool_msg *sm;
+	must(spool_open_msg(spool, STR(""), id, arena, &again, &sm, &why) == SPOOL_FOUND);
+	message_set_done(again, STR("ok@q.test/t"));
+	must(spool_update(sm, again, &why) == ST_OK);
+	spool_release(sm);
+	all_well = true;
+	check_int(deliver(id, DELIVER_FORCE), DELIVER_COMPLETED);
+	check_str(log_text(), "1 => defer <defer@q.test> R=all T=t\n1 Completed\n");
+	all_well = false;
 	id = message("sender@q.test", TO("list@q.test"), NULL);
 	check_int(deliver(id, DELIVER_FIRST), DELIVER_PENDING);
 	log_text();

@@ -241,11 +241,14 @@ static enum route_verdict get_data(struct run *r, struct str *ret)
 }
 
 /* --- Children -------------------------------------------------------------------------------- */
+/* Local parts are told apart by case where the router that handled the ancestor does so. */
 static bool is_ancestor(const struct address *ad, struct str text)
 {
-	for (const struct address *p = ad->parent; p; p = p->parent)
-		if (str_ieq(p->address, text))
+	for (const struct address *p = ad->parent; p; p = p->parent) {
+		bool caseful = p->router && router_generic(p->router)->caseful_local_part;
+		if (str_ieq(p->address, text) && (!caseful || str_eq(addr_split(p->address).local_part, addr_split(text).local_part)))
 			return true;
+	}
 	return false;
 }
 
