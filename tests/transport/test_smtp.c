@@ -7,7 +7,7 @@
 #include "transport/kit.h"
 
 #define EHLO "S 220 there ESMTP\nC EHLO me.test\nS 250-there\nS 250-SIZE\n"
-static const char plain[] = "t:\n driver = smtp\n allow_localhost\n hosts_try_dane =\n command_timeout = 5s\n";
+static const char plain[] = "t:\n driver = smtp\n hosts_try_dane =\n command_timeout = 5s\n";
 static struct kit k;
 static struct server s;
 
@@ -145,6 +145,20 @@ static void a_connection_lost_after_data_defers(void)
 	check_int(a->basic_errno, DERR_SMTPCLOSED);
 	check_str(a->message, "Remote host closed connection in response to end of data");
 	check_str(a->log_extra, "H=there.test [127.0.0.1]");
+	kit_close(&k);
+}
+
+/* allow_localhost is about the transport's own hosts; a router's host was judged by its self option. */
+static void a_host_of_the_transport_that_is_this_one(void)
+{
+	kit_open(&k, "t:\n driver = smtp\n hosts = 127.0.0.1\n port = 1\nu:\n driver = smtp\n hosts = 127.0.0.1\n port = 1\n allow_localhost\n", "body\n");
+	struct address *a = kit_address(&k, "a@b.test");
+	kit_run(&k, "t", a);
+	check_int(a->state, ADDRESS_DEFERRED);
+	check_int(a->basic_errno, DERR_HOST_IS_LOCAL);
+	a = kit_address(&k, "a@b.test");
+	kit_run(&k, "u", a);
+	check_int(a->basic_errno, ECONNREFUSED);
 	kit_close(&k);
 }
 
@@ -289,6 +303,7 @@ TEST_MAIN({"a message without pipelining", a_message_without_pipelining},
     {"a message error leads to the next host", a_message_error_leads_to_the_next_host},
     {"nobody listens", nobody_listens},
     {"a connection lost after data defers", a_connection_lost_after_data_defers},
+    {"a host of the transport that is this one", a_host_of_the_transport_that_is_this_one},
     {"greetings that refuse", greetings_that_refuse},
     {"idle connections are used again", idle_connections_are_used_again},
     {"a pooled connection that dies at MAIL", a_pooled_connection_that_dies_at_mail},

@@ -4,7 +4,6 @@
  * answer to a recipient is final for this attempt. */
 #include <errno.h>
 
-#include "base/limits.h"
 #include "ipc/channel.h"
 #include "queue/retry_db.h"
 #include "transport/drivers/smtp.h"
@@ -335,7 +334,8 @@ void smtp_run(struct delivery *d)
 		moment.delay_after_cutoff = j.o->delay_after_cutoff;
 		d->retry = &moment;
 	}
-	j.tx = arena_new("smtp transaction", LIMIT_ARENA_MESSAGE, 16384, 0);
+	struct arena_mark mark = arena_mark(d->env->scratch);
+	j.tx = d->env->scratch; /* what a message leaves behind is given back at the end, the memory stays */
 	if (smtp_hosts(&j, &list)) {
 		try_all(&j, list, &r);
 		if (any_pending(&j) && use_fallback(&j, &r)) {
@@ -350,5 +350,5 @@ void smtp_run(struct delivery *d)
 	}
 	d->retry = given;
 	d->out = (struct out_view){.transport_name = d->transport->name};
-	arena_free(j.tx);
+	arena_release(d->env->scratch, mark);
 }

@@ -358,8 +358,9 @@ static bool inline_message(struct tx *x)
 	struct out o = {.x = x};
 	struct why why = {0};
 	sb_init(&o.mem, x->j->tx, LIMIT_ARENA_MESSAGE / 4);
-	o.mem.p = arena_alloc(x->j->tx, INLINE_MAX * 2);
-	o.mem.room = INLINE_MAX * 2;
+	int64_t size = x->j->d->message->size; /* with room for line ends and added headers: mostly one piece */
+	o.mem.room = (uint32_t)(size + size / 16 + 4096);
+	o.mem.p = arena_alloc(x->j->tx, o.mem.room);
 	o.body = (struct smtp_body){.memory = &o.mem, .at_line_start = true};
 	x->inlined = true;
 	if (write_message(x, &o, &why) && smtp_body_end(&o.body) == ST_OK) {
