@@ -152,7 +152,7 @@ static int keep_for_later(struct program *p, const struct msg_submit *m)
 		program_say("no mail daemon is running and %s cannot be used: %s", dir, strerrordesc_np(errno));
 		return 75;
 	}
-	int fd = openat(dirfd, part, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int fd = openat(dirfd, part, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0640);
 	bool ok = fd >= 0 && put_request(fd, p->arena, m) && copy_input(fd) && fsync(fd) == 0;
 	ok = ok && renameat(dirfd, part, dirfd, done) == 0;
 	if (ok)

@@ -4,13 +4,17 @@
  * tainted. Nothing of the caller's environment or descriptors reaches us. */
 #include "daemon/local_service.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/limits.h"
@@ -64,22 +68,29 @@ static void judge(const struct config *cfg, struct local_caller *c, const char *
 	}
 }
 
-static bool know_caller(struct service *s, struct arena *a, struct local_caller *c)
+/* Names and trust of a uid that the kernel vouched for. */
+static void know_caller(const struct config *cfg, struct arena *a, uid_t uid, gid_t gid, struct local_caller *c)
+{
+	struct passwd pw, *found = NULL;
+	char buf[4096];
+	c->uid = (int32_t)uid;
+	c->gid = (int32_t)gid;
+	if (getpwuid_r(uid, &pw, buf, sizeof buf, &found) == 0 && found) {
+		c->login = str_dup(a, str_c(pw.pw_name));
+		c->gecos = str_dup(a, str_c(pw.pw_gecos));
+		c->gid = (int32_t)pw.pw_gid;
+	} else
+		c->login = str_printf(a, "uid%d", (int)uid);
+	judge(cfg, c, found ? c->login.p : NULL);
+}
+
+static bool peer_caller(struct service *s, struct arena *a, struct local_caller *c)
 {
 	struct ucred cred;
 	socklen_t n = sizeof cred;
 	if (getsockopt(s->fd, SOL_SOCKET, SO_PEERCRED, &cred, &n) < 0)
 		return false;
-	struct passwd pw, *found = NULL;
-	char buf[4096];
-	c->uid = (int32_t)cred.uid;
-	c->gid = (int32_t)cred.gid;
-	if (getpwuid_r(cred.uid, &pw, buf, sizeof buf, &found) == 0 && found) {
-		c->login = str_dup(a, str_c(pw.pw_name));
-		c->gecos = str_dup(a, str_c(pw.pw_gecos));
-	} else
-		c->login = str_printf(a, "uid%d", (int)cred.uid);
-	judge(s->config, c, found ? c->login.p : NULL);
+	know_caller(s->config, a, cred.uid, cred.gid, c);
 	return true;
 }
 
@@ -159,31 +170,37 @@ static void run_session(struct stream *st, const struct receive_opts *o)
 	receive_session_free(rs);
 }
 
+static struct receive_opts options(struct service *s, struct env *env, const struct msg_submit *m, struct local_caller *c)
+{
+	s->deliver_mode = (char)m->deliver_mode;
+	return (struct receive_opts){.config = s->config,
+	    .env = env,
+	    .spool = s->world->spool,
+	    .sink = {.queued = on_queued, .arg = s},
+	    .local = true,
+	    .batch = m->kind == SUBMIT_BATCH,
+	    .sender_host_address = c->host_address,
+	    .sender_host_port = c->host_port,
+	    .interface_address = c->interface_address,
+	    .interface_port = c->interface_port,
+	    .caller = c};
+}
+
 static void serve(struct service *s, struct env *env, struct arena *a)
 {
 	struct stream *st = stream_new(s->fd, s->fd);
 	struct msg_submit *m = arena_new_of(a, struct msg_submit);
 	struct local_caller caller = {0};
 	stream_set_timeout(st, REQUEST_TIMEOUT_MS);
-	if (!know_caller(s, a, &caller) || !read_request(st, a, m)) {
+	if (!peer_caller(s, a, &caller) || !read_request(st, a, m)) {
 		stream_drop(st);
 		return;
 	}
 	fill_caller(&caller, m);
-	s->deliver_mode = (char)m->deliver_mode;
-	struct receive_opts o = {.config = s->config,
-	    .env = env,
-	    .spool = s->world->spool,
-	    .sink = {.queued = on_queued, .arg = s},
-	    .local = true,
-	    .batch = m->kind == SUBMIT_BATCH,
-	    .sender_host_address = caller.host_address,
-	    .sender_host_port = caller.host_port,
-	    .interface_address = caller.interface_address,
-	    .interface_port = caller.interface_port,
-	    .caller = &caller};
+	struct receive_opts o = options(s, env, m, &caller);
 	if (m->kind != SUBMIT_MESSAGE) {
-		run_session(st, &o); /* closes the stream */
+		run_session(st, &o);
+		stream_close(st);
 		return;
 	}
 	take_message(st, a, &o, m);
@@ -208,6 +225,79 @@ void local_service_new(struct world *w, struct config *config, struct pool *pool
 	struct service *s = calloc(1, sizeof *s);
 	must(s != NULL);
 	*s = (struct service){.job = {.run = service_run},
+	    .world = w,
+	    .config = config,
+	    .lender = lender,
+	    .fd = fd,
+	    .queued = queued,
+	    .queued_arg = arg};
+	pool_submit(pool, &s->job);
+}
+
+/* --- The drop folder ----------------------------------------------------------------------------- */
+
+/* One file: the request, then the message. Who owns the file submitted it. Errors go to him by
+ * mail, because nobody waits. The file goes when the message is in the spool or was answered. */
+static void take_dropped(struct service *s, struct env *env, struct arena *a, int dir, const char *name)
+{
+	struct stat st;
+	int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_nlink != 1) {
+		log_write(env->log, LOGTO_MAIN, STR_NONE, "drop/%s cannot be used: left alone", name);
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	struct stream *in = stream_new(fd, fd);
+	struct msg_submit *m = arena_new_of(a, struct msg_submit);
+	struct local_caller caller = {0};
+	know_caller(s->config, a, st.st_uid, st.st_gid, &caller);
+	bool done = true; /* a file that is no request is not asked twice */
+	if (read_request(in, a, m) && m->kind == SUBMIT_MESSAGE) {
+		fill_caller(&caller, m);
+		caller.error_mode = 'm';
+		struct receive_opts o = options(s, env, m, &caller);
+		struct receive_result r = receive_local(&o, in, -1, m->recipient, m->recipients);
+		done = r.accepted || r.exit_status != 75; /* EX_TEMPFAIL: stays for the next time */
+	} else
+		log_write(env->log, LOGTO_MAIN, STR_NONE, "drop/%s is no submission: removed", name);
+	stream_drop(in);
+	if (done)
+		(void)unlinkat(dir, name, 0);
+}
+
+static void drop_run(struct job *j)
+{
+	struct service *s = container_of(j, struct service, job);
+	struct env *env = lender_take(s->lender);
+	DIR *d = fdopendir(s->fd);
+	for (struct dirent *e; d && (e = readdir(d));) {
+		if (!str_ends(str_c(e->d_name), ".msg"))
+			continue;
+		struct arena *a = arena_new("drop", LIMIT_ARENA_SESSION, 0, 0);
+		take_dropped(s, env, a, dirfd(d), e->d_name);
+		arena_free(a);
+	}
+	if (d)
+		closedir(d);
+	lender_give(s->lender, env);
+	config_unref(s->config);
+	free(s);
+}
+
+void local_service_drop(struct world *w, struct config *config, struct pool *pool, struct lender *lender,
+    void (*queued)(void *arg, const struct message *m, unsigned how), void *arg)
+{
+	char path[512];
+	snprintf(path, sizeof path, "%.*s/drop", STR_ARG(w->config->spool_directory));
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0) {
+		config_unref(config);
+		return; /* no folder, nothing dropped */
+	}
+	struct service *s = calloc(1, sizeof *s);
+	must(s != NULL);
+	*s = (struct service){.job = {.run = drop_run},
 	    .world = w,
 	    .config = config,
 	    .lender = lender,

@@ -9,3 +9,6 @@
 /* Takes one reference of config and the descriptor. `queued` as in struct receive_sink. */
 void local_service_new(struct world *w, struct config *config, struct pool *pool, struct lender *lender, int fd,
     void (*queued)(void *arg, const struct message *m, unsigned how), void *arg);
+/* Take what callers left in <spool>/drop while no daemon ran. One reference of config is taken. */
+void local_service_drop(struct world *w, struct config *config, struct pool *pool, struct lender *lender,
+    void (*queued)(void *arg, const struct message *m, unsigned how), void *arg);

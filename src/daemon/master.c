@@ -12,6 +12,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -78,6 +79,28 @@ static void drop_channel(struct master *m, struct child *c)
 		m->world->agent_hub = NULL; /* a child forked now learns of the next agent by IPC_AGENT */
 	channel_close(c->channel);
 	c->channel = NULL;
+}
+
+/* <spool>/drop, where callers without privilege leave messages while no daemon runs: anyone may make
+ * files there (1733), which belong to him and, by set-gid, to the mail group that reads them. */
+static void make_drop_folder(struct master *m)
+{
+	const struct config *c = m->world->config;
+	char path[512];
+	struct stat st;
+	if (!m->world->env.privileged)
+		return;
+	snprintf(path, sizeof path, "%.*s", STR_ARG(c->spool_directory));
+	/* Exim makes the spool 0750; callers must get through to submit and drop. What lies beside them
+	 * keeps its own modes. */
+	if (stat(path, &st) == 0 && !(st.st_mode & 0001))
+		(void)chmod(path, (st.st_mode & 07777) | 0001);
+	snprintf(path, sizeof path, "%.*s/drop", STR_ARG(c->spool_directory));
+	int fd = mkdir(path, 0700) < 0 && errno != EEXIST ? -1 : open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0 || fchown(fd, (uid_t)c->exim_uid, (gid_t)c->exim_gid) < 0 || fchmod(fd, 03733) < 0)
+		say(m, LOGTO_MAIN, "%s cannot be made: local callers need a running daemon", path);
+	if (fd >= 0)
+		close(fd);
 }
 
 /* What a child must not keep: the other children's channels, sockets that are not its own. */
@@ -521,6 +544,7 @@ static bool bind_all(struct master *m, struct why *why)
 	for (unsigned r = 0; r < m->receivers; r++)
 		if (!listeners_bind(m->world, &m->listeners, m->fds[r], why))
 			return false;
+	make_drop_folder(m);
 	char *path = arena_printf(m->world->arena, "%.*s/submit", STR_ARG(m->world->config->spool_directory));
 	/* A second daemon on other ports (-oX) leaves the first one's socket alone. */
 	if (!str_is_set(m->opts->listen_on) || access(path, F_OK) != 0) {

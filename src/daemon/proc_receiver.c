@@ -31,6 +31,7 @@
 #define ACCEPT_BURST 64
 #define UNTOLD_MAX 200000
 #define NO_ROOM_MS 100 /* out of descriptors: look again then */
+#define DROP_EVERY_MS 60000
 #define DRAIN_MS 30000 /* an orderly stop waits so long for transactions under way */
 
 struct receiver;
@@ -75,7 +76,7 @@ struct receiver {
 	size_t doors;
 	struct reload reload;
 	bool stopping;
-	struct watch drain_watch;
+	struct watch drain_watch, drop_watch;
 };
 
 /* The courier is not there: the next one is told. Its own scan may have looked before the message
@@ -134,6 +135,7 @@ static void conn_free(struct conn *c)
 	struct receiver *r = c->r;
 	loop_forget(r->loop, &c->watch);
 	receive_session_free(c->session);
+	stream_close(c->stream);
 	counters_leave(r->start->counters, &c->ip);
 	config_unref(c->config);
 	pthread_mutex_lock(&r->conns_lock);
@@ -380,6 +382,18 @@ static void from_master(struct watch *w, uint32_t events)
 		loop_stop(r->loop);
 }
 
+/* A caller may have missed us while we were starting or restarting, so the folder is looked into again. */
+static void look_into_drop(struct watch *w, uint32_t events)
+{
+	struct receiver *r = container_of(w, struct receiver, drop_watch);
+	(void)events;
+	if (r->stopping)
+		return;
+	local_service_drop(r->world, current_config(r), r->local_pool, r->lender, tell_courier, r);
+	w->deadline_ms = clock_mono_ms(&r->world->env.clock) + DROP_EVERY_MS;
+	loop_arm(r->loop, w, 0);
+}
+
 static void after_jail(struct receiver *r)
 {
 	struct why why = {0};
@@ -396,6 +410,10 @@ static void after_jail(struct receiver *r)
 	add_door(r, r->start->submit_fd, false, true);
 	r->master_watch = (struct watch){.fd = channel_fd(r->master), .fire = from_master};
 	loop_arm(r->loop, &r->master_watch, EPOLLIN);
+	if (r->start->number == 0) {
+		r->drop_watch = (struct watch){.fd = -1, .fire = look_into_drop};
+		look_into_drop(&r->drop_watch, 0);
+	}
 	(void)!channel_send(r->master, IPC_READY, 0, STR(""), NULL, 0);
 }
 

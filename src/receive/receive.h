@@ -37,6 +37,7 @@ struct receive_opts {
 	unsigned connections, connections_from_host; /* at accept, for smtp_accept_* and $smtp counts */
 	void *counters;  /* unused here: the daemon counts what its sink is told */
 };
+/* The stream stays the caller's: close it after receive_session_free. */
 struct receive_session *receive_session_new(struct stream *s, const struct receive_opts *o);
 enum smtp_run receive_session_start(struct receive_session *rs);
 /* Bytes are there (or the park deadline passed: timed_out). */
