@@ -65,9 +65,15 @@ static bool fill_caller(struct program *p, struct local_caller *c)
 	    .error_mode = args->error_mode,
 	    .deliver_mode = deliver_mode(p),
 	    .no_delivery = args->no_delivery,
+	    .no_qualify = args->no_qualify,
 	    .queue_name = args->queue_name};
 	if (!p->id.trusted)
 		return true;
+	if (str_is_set(args->o_reference) && !msgid_valid(args->o_reference)) {
+		program_say("-oMm must be a valid message ID");
+		return false;
+	}
+	c->reference = args->o_reference;
 	c->protocol = args->o_protocol;
 	c->ident = args->o_ident;
 	c->auth_id = args->o_auth_id;

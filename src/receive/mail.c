@@ -182,7 +182,7 @@ static bool take_sender(struct receive_session *rs, struct str rest, struct smtp
 	const char *error = NULL;
 	struct str sender;
 	if (!rs_parse_address(rs, rest, ADDR_ALLOW_EMPTY, &sender, &parts, &error)) {
-		struct str text = rs->batch ? str_c(error) : str_printf(rs->env->scratch, "%.*s: %s", STR_ARG(rest), error);
+		struct str text = rs->batch ? str_dup(rs->env->scratch, str_c(error)) : str_printf(rs->env->scratch, "%.*s: %s", STR_ARG(rest), error);
 		*ret = answer_fault(SMTP_SYNTAX_ERROR, 501, text);
 		ret->fault_text = str_c(error);
 		return false;

@@ -306,6 +306,8 @@ LOCAL = [
     (["foo"], ""),
     (["foo"], "A: bcdefghijk\r\nC: d\rE: f\r\n\r\nx\ry\nz\r\n"),
     (["-t"], "From: me\nTo: a@b\nReturn-path: <a@b>\nEnvelope-to: x\nDelivery-date: x\n\nhi\n"),
+    (["-t", "-bnq"], "From: me\nTo: a@b, c\n\nhi\n"),
+    (["-bS"], "EHLO x\nMAIL FROM:<foo>\nRCPT TO:<bar>\nDATA\nFrom: bar\n\nx\n.\nMAIL FROM:<a@b\nQUIT\n"),
     (["-oep", "a@b"], "bad: x\n\nhi\n"),
     (["a@b"], "bad: x\n\nhi\n"),
 ]
