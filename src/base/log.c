@@ -32,7 +32,8 @@ struct log {
 	struct log_config cfg;
 	bool configured, to_file, to_syslog, failing, syslog_open;
 	char template[512]; /* the one item that is a path */
-	int copy_fd;
+	int copy_fd, echo_fd;
+	enum log_echo echo;
 	struct log_file file[FILES];
 };
 
@@ -80,6 +81,12 @@ void log_reopen(struct log *l)
 void log_copy_to(struct log *l, int fd)
 {
 	l->copy_fd = fd;
+}
+
+void log_echo_to(struct log *l, int fd, enum log_echo how)
+{
+	l->echo_fd = fd;
+	l->echo = how;
 }
 
 bool log_failing(const struct log *l)
@@ -318,8 +325,28 @@ static void write_one(struct log *l, int which, struct str id, struct str text, 
 	free(line);
 }
 
+/* False: nothing else is to be written. */
+static bool echo(const struct log *l, unsigned where, struct str id, struct str text)
+{
+	char *line = NULL;
+	int n;
+	if (l->echo == LOG_ECHO_OFF)
+		return true;
+	if (l->echo == LOG_ECHO_HOST_TEST)
+		n = asprintf(&line, "LOG: %.*s%s%.*s\n", STR_ARG(id), id.len ? " " : "", STR_ARG(text));
+	else
+		n = asprintf(&line, "LOG:%s%s%s\n  %.*s\n", where & LOGTO_MAIN ? " MAIN" : "", where & LOGTO_REJECT ? " REJECT" : "",
+		    where & LOGTO_PANIC ? " PANIC" : "", STR_ARG(text));
+	if (n > 0)
+		(void)put(l->echo_fd, line, (size_t)n);
+	free(n > 0 ? line : NULL);
+	return l->echo == LOG_ECHO_VERBOSE;
+}
+
 void log_block(struct log *l, unsigned where, struct str id, struct str text, struct str more)
 {
+	if (!echo(l, where, id, text))
+		return;
 	pthread_mutex_lock(&l->lock);
 	if (where & LOGTO_MAIN)
 		write_one(l, FILE_MAIN, id, text, STR(""));

@@ -35,6 +35,10 @@ void log_free(struct log *l);
 void log_configure(struct log *l, const struct log_config *cfg);
 /* Also copy every entry to this descriptor (-1 = stop): -d, -bdf in the foreground, tests. */
 void log_copy_to(struct log *l, int fd);
+/* Show every entry to the caller on this descriptor. -v: "LOG: MAIN" and the text below it, beside the
+ * files; -bt and -bv the same instead of the files; -bh: "LOG: id text" instead of the files. */
+enum log_echo { LOG_ECHO_OFF, LOG_ECHO_VERBOSE, LOG_ECHO_ADDRESS_TEST, LOG_ECHO_HOST_TEST };
+void log_echo_to(struct log *l, int fd, enum log_echo how);
 
 /* Write one entry: date, `id` (unset = none) and the text. Newlines in the text continue lines
  * indented by two spaces in the main log as Exim does. Threads: any. */

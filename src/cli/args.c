@@ -224,7 +224,14 @@ STR_SETTER(set_f_suffix, filter_suffix)
 		return true; \
 	}
 FLAG_SETTER(set_extract, extract)
-FLAG_SETTER(set_no_delivery, no_delivery)
+/* Manual 5: -N implies -v. */
+SETTER(set_no_delivery)
+{
+	UNUSED_VALUE;
+	s->args->no_delivery = s->args->verbose = true;
+	return true;
+}
+
 FLAG_SETTER(set_tls_on_connect, tls_on_connect)
 FLAG_SETTER(set_no_qualify, no_qualify)
 FLAG_SETTER(set_names_only, names_only)

@@ -42,6 +42,7 @@ int mode_address(struct program *p)
 		return 1;
 	if (!program_become(p, ROLE_EXIM_WITH_AGENT) || !program_open(p, WORLD_RESOLVER | WORLD_HINTS | WORLD_SPOOL))
 		return 1;
+	log_echo_to(p->world.env.log, 2, LOG_ECHO_ADDRESS_TEST);
 	for (size_t i = 0; i < p->args->args; i++) {
 		int rc = one(p, p->args->arg[i]);
 		worst = rc > worst ? rc : worst;

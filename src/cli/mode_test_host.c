@@ -59,7 +59,7 @@ int mode_test_host(struct program *p)
 	if (!program_become(p, ROLE_EXIM_WITH_AGENT) || !program_open(p, WORLD_RESOLVER | WORLD_HINTS | WORLD_TLS | WORLD_SPOOL))
 		return 1;
 	o.spool = p->world.spool;
-	p->world.env.log = log_new(&p->world.env.clock); /* not configured: standard error */
+	log_echo_to(p->world.env.log, 2, LOG_ECHO_HOST_TEST);
 	printf("\n**** SMTP testing session as if from host %.*s\n**** but without any ident (RFC 1413) callback.\n"
 	       "**** This is not for real!\n\n", STR_ARG(o.sender_host_address));
 	fflush(stdout);

@@ -84,5 +84,7 @@ int cli_run(int argc, char **argv)
 		p.world.env.debug = 1;
 	if (!program_load(&p))
 		return 1;
+	if (p.args->verbose)
+		log_echo_to(p.world.env.log, 2, LOG_ECHO_VERBOSE);
 	return run_mode(&p);
 }

@@ -21,6 +21,8 @@ enum deliver_outcome work_deliver(struct program *p, struct str queue, struct st
 	    .flags = flags | (p->args->no_delivery ? DELIVER_DONT : 0),
 	    .only_sender = only_sender,
 	    .only_recipient = only_recipient};
+	if (p->args->verbose)
+		fprintf(stderr, "delivering %.*s\n", STR_ARG(id));
 	return deliver_message(&job);
 }
 

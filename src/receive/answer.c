@@ -30,6 +30,50 @@ struct smtp_answer answer_with_code(int code, struct str text)
 	return answer_str(code, text);
 }
 
+/* Where a line of more than 75 characters is cut: behind the last colon that blanks follow, unless that
+ * leaves less than half a line; else at the last blank that fits; else at the first one. */
+static uint32_t fold_at(struct str line)
+{
+	enum { LINE = 75, COLON = 35 };
+	uint32_t blank = 0, colon = 0;
+	for (uint32_t i = 0; i < line.len; i++) {
+		if (line.p[i] != ' ')
+			continue;
+		if (i > LINE + 1 || (i > LINE && blank))
+			return colon ? colon : blank ? blank : i;
+		if (i > COLON && line.p[i - 1] == ':')
+			colon = i;
+		if (i <= LINE)
+			blank = i;
+	}
+	return colon ? colon : blank;
+}
+
+/* 44.19, message: "a long message line will also be split into multi-line SMTP responses". */
+struct smtp_answer answer_folded(struct arena *a, struct smtp_answer answer)
+{
+	enum { LINE = 75 };
+	struct strbuf sb;
+	struct str rest = answer.text;
+	if (rest.len <= LINE)
+		return answer;
+	sb_init(&sb, a, LIMIT_SMTP_REPLY_TEXT);
+	while (str_is_set(rest)) {
+		struct str line = str_cut(rest, '\n', &rest);
+		uint32_t at;
+		while (line.len > LINE && (at = fold_at(line)) > 0) {
+			sb_add(&sb, str_sub(line, 0, at));
+			sb_ch(&sb, '\n');
+			line = str_ltrim(str_from(line, at));
+		}
+		sb_add(&sb, line);
+		if (str_is_set(rest))
+			sb_ch(&sb, '\n');
+	}
+	answer.text = sb_str(&sb);
+	return answer;
+}
+
 static int refusal_code(enum acl_where where, bool temporary)
 {
 	if (temporary)
@@ -92,7 +136,7 @@ static struct smtp_answer refuse(struct receive_session *rs, struct moment *mo, 
 	log_refusal(rs, where, temporary, what, log);
 	if (!str_is_set(user))
 		user = temporary ? STR("Temporary local problem - please try later") : STR("Administrative prohibition");
-	struct smtp_answer a = answer_with_code(refusal_code(where, temporary), user);
+	struct smtp_answer a = answer_folded(mo->arena, answer_with_code(refusal_code(where, temporary), user));
 	if (str_is_set(details) && !rs->effects.no_multiline) {
 		struct str end = str_rtrim(details);
 		a.text = str_cat(mo->arena, end, STR("\n"), a.text);
@@ -113,7 +157,7 @@ enum acl_verdict rs_acl(struct receive_session *rs, struct moment *mo, enum acl_
 	enum acl_verdict v = acl_run(&mo->ev, &mo->frame, option, &user, &log);
 	rs_keep_peer(rs);
 	if (v == ACL_OK || v == ACL_DISCARD)
-		*ret = str_is_set(user) ? answer_with_code(ok_code, user) : answer_str(ok_code, ok_text);
+		*ret = str_is_set(user) ? answer_folded(mo->arena, answer_with_code(ok_code, user)) : answer_str(ok_code, ok_text);
 	else
 		*ret = refuse(rs, mo, where, v, what, user, log);
 	return v;

@@ -139,7 +139,7 @@ void rs_log_arrival(struct receive_session *rs)
 	struct message *m = tx->m;
 	struct strbuf sb;
 	sb_init(&sb, rs->env->scratch, LIMIT_LOG_LINE);
-	bool fake = rs->effects.fakereject || rs->effects.fakedefer;
+	bool fake = rs->effects.fakereject;
 	sb_printf(&sb, "%s %.*s", fake ? "(=" : "<=", STR_ARG(str_empty(m->sender) ? STR("<>") : m->sender));
 	if (!str_empty(tx->reference))
 		sb_printf(&sb, " R=%.*s", STR_ARG(tx->reference));

@@ -143,7 +143,7 @@ static struct smtp_answer accepted(struct receive_session *rs, struct smtp_answe
 	if (e->fakereject || e->fakedefer) {
 		struct str text = str_is_set(e->fake_text) ? e->fake_text :
 		    STR("Your message has been rejected but is being kept for evaluation.\nIf it was a legitimate message, it may still be delivered to the target recipient(s).");
-		return answer_with_code(e->fakedefer ? 450 : 550, text);
+		return answer_folded(tx->arena, answer_with_code(e->fakedefer ? 450 : 550, text));
 	}
 	if (str_is_set(acl.text))
 		return acl;

@@ -203,8 +203,8 @@ static bool take_sender(struct receive_session *rs, struct str rest, struct smtp
 	return true;
 }
 
-/* -bs by an untrusted user: only <> or the user's own address, or as untrusted_set_sender says.
- * ACLs still see what was given in MAIL (Exim). */
+/* -bs by an untrusted user: the sender is the user, unless untrusted_set_sender says otherwise. What MAIL
+ * said stands until the message comes, so that ACLs see it. */
 void rs_override_sender(struct receive_session *rs)
 {
 	const struct local_caller *c = rs->caller;
@@ -212,7 +212,9 @@ void rs_override_sender(struct receive_session *rs)
 	if (!rs->smtp || !rs->local || !c || c->trusted || rs->test_host)
 		return;
 	struct str own = str_cat(rs->tx->arena, c->login, STR("@"), rs->cfg->qualify_domain);
-	if (str_empty(m->sender) || (!str_ieq(m->sender, own) && rs_untrusted_may_set(rs, m->sender))) {
+	if (str_ieq(m->sender, own))
+		return;
+	if (!str_empty(rs->cfg->main.untrusted_set_sender.text) && rs_untrusted_may_set(rs, m->sender)) {
 		m->sender_set_untrusted = true;
 		return;
 	}
@@ -274,7 +276,7 @@ static struct smtp_answer begin_mail(struct receive_session *rs, struct str rest
 	if (limit > 0 && p->size > limit)
 		return too_big(rs, rest, p->size, limit);
 	if (space_is_short(rs, p->size))
-		return answer(452, "space shortage, please try later");
+		return answer(452, "Space shortage, please try later");
 	rs->peer.smtputf8 = p->utf8;
 	rs_set_protocol(rs);
 	struct receive_tx *tx = tx_begin(rs);

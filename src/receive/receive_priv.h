@@ -111,6 +111,8 @@ enum acl_verdict rs_acl(struct receive_session *rs, struct moment *mo, enum acl_
     struct str what, int ok_code, struct str ok_text, struct smtp_answer *ret);
 /* "550 text" in an ACL's message: the code leaves the text. */
 struct smtp_answer answer_with_code(int code, struct str text);
+/* Long lines of the text divided as Exim divides them. */
+struct smtp_answer answer_folded(struct arena *a, struct smtp_answer answer);
 
 /* --- connect.c */
 struct str rs_hostname(struct receive_session *rs); /* $smtp_active_hostname */
