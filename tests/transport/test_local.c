@@ -165,6 +165,7 @@ static void other_forms_of_new_files(void)
 	check_int(deliver("mbx", "f@b.test")->state, ADDRESS_DELIVERED);
 	struct str mbx = kit_file(&k, "mbx");
 	check(str_starts(mbx, "*mbx*\r\n"));
+	check_int(strlen(str_cstr(k.a, mbx)), 85); /* 30 empty lines for keywords, then NULs up to 2048 */
 	check(mbx.len > 2048 && str_find(str_from(mbx, 2048), STR(";000000000000-00000000\r\nReceived: by test\r\n")) > 0);
 	check_int(deliver("null", "f@b.test")->state, ADDRESS_DELIVERED);
 	kit_close(&k);

@@ -232,7 +232,7 @@ static bool mbx_file_header(struct append *ap, int fd)
 {
 	char buf[MBX_HEADER] = {0};
 	int n = snprintf(buf, sizeof buf, "*mbx*\r\n%08x00000000\r\n", (unsigned)clock_s(&ap->d->env->clock));
-	for (int i = 0; i < 30 - 1; i++, n += 2)
+	for (int i = 0; i < 30; i++, n += 2)
 		memcpy(buf + n, "\r\n", 2);
 	if (write(fd, buf, sizeof buf) == (ssize_t)sizeof buf)
 		return true;

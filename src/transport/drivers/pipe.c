@@ -229,8 +229,6 @@ static void log_output(struct piping *p)
 	while (str_is_set(rest) && str_empty(line))
 		line = str_trim(str_cut(rest, '\n', &rest));
 	struct str who = p->d->addresses->address;
-	if (who.len && who.p[0] == '|')
-		who = str_from(who, 1);
 	if (line.len)
 		delivery_log(p->d, LOGTO_MAIN, "<%.*s>: %s transport output: %.*s", STR_ARG(who), transport_name(p->d), STR_ARG(line));
 }
