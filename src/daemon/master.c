@@ -368,6 +368,21 @@ static bool rebind(struct master *m, const struct listeners *fresh, struct why *
 	return true;
 }
 
+/* An error text may have several lines; the log wants one. */
+static void one_line(char *text)
+{
+	char *to = text;
+	for (const char *from = text; *from; from++) {
+		if (*from == '\n') {
+			*to++ = ' ';
+			while (from[1] == ' ' || from[1] == '\n')
+				from++;
+		} else
+			*to++ = *from;
+	}
+	*to = 0;
+}
+
 /* SIGHUP: the files are read and checked here; a broken configuration changes nothing. */
 static void reload(struct master *m)
 {
@@ -380,6 +395,7 @@ static void reload(struct master *m)
 	if (config_gather(&m->opts->source, a, &text, &path, &why) == ST_OK)
 		next = config_parse(m->schema, &m->world->env, text, path, &m->opts->source, &why);
 	if (!next) {
+		one_line(why.text);
 		say(m, LOGTO_MAIN | LOGTO_PANIC, "reload: %s", why.text);
 		say(m, LOGTO_MAIN, "the configuration in use stays as it was");
 		arena_free(a);
@@ -576,9 +592,13 @@ static void raise_descriptors(void)
 	struct rlimit r;
 	if (getrlimit(RLIMIT_NOFILE, &r) != 0 || r.rlim_cur >= DESCRIPTORS)
 		return;
+	rlim_t hard = r.rlim_max;
 	if (r.rlim_max < DESCRIPTORS && geteuid() == 0)
 		r.rlim_max = DESCRIPTORS;
 	r.rlim_cur = r.rlim_max < DESCRIPTORS ? r.rlim_max : DESCRIPTORS;
+	if (setrlimit(RLIMIT_NOFILE, &r) == 0)
+		return;
+	r.rlim_cur = r.rlim_max = hard; /* a container's root may not pass it */
 	(void)setrlimit(RLIMIT_NOFILE, &r); /* else what it is stands: callers wait when it is used up */
 }
 

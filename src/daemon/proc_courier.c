@@ -407,6 +407,7 @@ static void take_config(struct courier *c, int fd)
 	c->world->config = fresh;
 	config_unref(old);
 	world_configure_log(c->world);
+	world_reconfigure(c->world);
 }
 
 static bool handle(struct courier *c, struct frame *f)

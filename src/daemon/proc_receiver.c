@@ -326,6 +326,7 @@ static void take_config(struct receiver *r, const struct frame *f)
 	pthread_rwlock_unlock(&r->config_lock);
 	config_unref(old);
 	world_configure_log(r->world);
+	world_reconfigure(r->world);
 	close_doors(r, true); /* IPC_LISTEN frames follow */
 }
 

@@ -64,6 +64,14 @@ static bool open_spool(struct world *w, struct why *why)
 	return w->spool != NULL;
 }
 
+void world_reconfigure(struct world *w)
+{
+	const struct main_options *m = &w->config->main;
+	if (w->spool)
+		spool_set_limits(w->spool, &(struct spool_config){.min_space = m->check_spool_space,
+		    .min_inodes = m->check_spool_inodes, .min_log_space = m->check_log_space, .min_log_inodes = m->check_log_inodes});
+}
+
 static bool open_resolver(struct world *w, struct why *why)
 {
 	const struct main_options *m = &w->config->main;

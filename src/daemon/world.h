@@ -24,6 +24,8 @@ struct world {
 void world_configure_log(struct world *w);
 /* Open the parts asked for. Lazy ones (resolver) cost nothing until used. */
 bool world_open(struct world *w, unsigned parts, struct why *why);
+/* After a reload: what open parts take from the new configuration. */
+void world_reconfigure(struct world *w);
 void world_close(struct world *w);
 /* A thread's env: shares all that is safe to share; own scratch arena and lookup cache. */
 void world_thread_env(const struct world *w, struct env *ret);

@@ -31,6 +31,8 @@ struct spool_config {
 /* Open (making missing directories). One per process; shared by its threads. */
 struct spool *spool_open(const struct spool_config *cfg, struct env *env, struct why *why);
 void spool_close(struct spool *s);
+/* The limits of the space check, after a reload; all else stays as it was opened. Threads: any. */
+void spool_set_limits(struct spool *s, const struct spool_config *cfg);
 const struct spool_config *spool_settings(const struct spool *s);
 
 /* Space check before a message is taken (manual 14 check_spool_space); extra = bytes announced. */

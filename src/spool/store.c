@@ -270,6 +270,16 @@ static void refresh_space(struct spool *s)
 	s->space_state = SPACE_KNOWN;
 }
 
+void spool_set_limits(struct spool *s, const struct spool_config *cfg)
+{
+	pthread_mutex_lock(&s->space_lock);
+	s->cfg.min_space = cfg->min_space;
+	s->cfg.min_inodes = cfg->min_inodes;
+	s->cfg.min_log_space = cfg->min_log_space;
+	s->cfg.min_log_inodes = cfg->min_log_inodes;
+	pthread_mutex_unlock(&s->space_lock);
+}
+
 static bool too_little(int64_t have, int64_t want)
 {
 	return have >= 0 && want > 0 && have < want;
@@ -279,11 +289,9 @@ enum spool_space spool_check_space(struct spool *s, int64_t extra)
 {
 	const struct spool_config *c = &s->cfg;
 	int64_t want = extra > 0 ? extra : 0;
-	if (__builtin_add_overflow(want, c->min_space, &want))
-		return SPACE_LOW;
 	pthread_mutex_lock(&s->space_lock);
 	refresh_space(s);
-	bool low = (c->min_space > 0 && too_little(s->space_free, want)) || too_little(s->inodes_free, c->min_inodes)
+	bool low = __builtin_add_overflow(want, c->min_space, &want) || (c->min_space > 0 && too_little(s->space_free, want)) || too_little(s->inodes_free, c->min_inodes)
 	    || too_little(s->log_space_free, c->min_log_space) || too_little(s->log_inodes_free, c->min_log_inodes);
 	pthread_mutex_unlock(&s->space_lock);
 	return low ? SPACE_LOW : SPACE_OK;
