@@ -39,6 +39,7 @@ struct loop {
 	uint32_t heap_len, heap_room;
 	struct list ready; /* armed on what epoll does not take (regular files): always ready */
 	struct list posts;
+	int64_t sleeps_until; /* monotonic; the loop looks again then, at the latest; 0: it is awake */
 	bool stop, woken;
 };
 
@@ -184,7 +185,7 @@ void loop_arm(struct loop *l, struct watch *w, uint32_t events)
 	list_init(&w->link);
 	if (w->deadline_ms) {
 		heap_add(l, w);
-		if (w->heap_at == 1)
+		if (w->deadline_ms < l->sleeps_until)
 			wake(l);
 	}
 	if (w->fd >= 0 && !epoll_set(l, w, events)) {
@@ -318,6 +319,7 @@ static int wait_ms(struct loop *l, int64_t ms)
 		if (ms < 0 || left < ms)
 			ms = left;
 	}
+	l->sleeps_until = ms < 0 ? INT64_MAX : clock_mono_ms(l->clock) + ms;
 	pthread_mutex_unlock(&l->lock);
 	return ms > INT32_MAX ? INT32_MAX : (int)ms;
 }

@@ -82,8 +82,10 @@ void pool_submit(struct pool *p, struct job *j)
 	p->backlog++;
 	if (p->backlog > p->idle && p->started < p->max)
 		start_one(p);
-	pthread_cond_signal(&p->more);
+	bool sleeper = p->idle > 0;
 	pthread_mutex_unlock(&p->lock);
+	if (sleeper) /* behind the lock, so that the thread that wakes finds it free */
+		pthread_cond_signal(&p->more);
 }
 
 void pool_free(struct pool *p)

@@ -102,16 +102,11 @@ static enum spool_found read_message(struct spool_dir *d, const char *id, struct
 	return SPOOL_FOUND;
 }
 
-/* The two places where a message may lie, the likelier first. */
-static unsigned places(struct spool *s, struct str queue, struct str id, struct spool_dir *ret[2])
+/* The two places where a message may lie, the likelier first; NULL: there is no such folder. */
+static struct spool_dir *place_of(struct spool *s, struct str queue, struct str id, int i)
 {
-	unsigned n = 0;
-	for (int i = 0; i < 2; i++) {
-		bool split = s->cfg.split ? i == 0 : i == 1;
-		ret[n] = spool_dir_of(s, queue, split && id.len > 5 ? id.p[5] : '\0', false);
-		n += ret[n] != NULL;
-	}
-	return n;
+	bool split = s->cfg.split ? i == 0 : i == 1;
+	return spool_dir_of(s, queue, split && id.len > 5 ? id.p[5] : '\0', false);
 }
 
 static bool id_good(struct str id, char to[MSG_ID_MAX])
@@ -176,16 +171,15 @@ static void set_sizes(struct message *m, int64_t body)
 enum spool_found spool_open_msg(struct spool *s, struct str queue_name, struct str id, struct arena *a, struct message **ret_m,
     struct spool_msg **ret, struct why *why)
 {
-	struct spool_dir *place[2];
 	struct spool_msg sm = {.spool = s, .fd = -1, .journal = -1};
 	if (!id_good(id, sm.id))
 		return SPOOL_GONE;
 	enum spool_found found = SPOOL_GONE;
 	int64_t body = 0;
-	unsigned n = places(s, queue_name, id, place);
-	for (unsigned i = 0; i < n && found == SPOOL_GONE; i++) {
-		sm.dir = place[i];
-		found = open_data(place[i], sm.id, &sm.fd, &body, why);
+	for (int i = 0; i < 2 && found == SPOOL_GONE; i++) {
+		sm.dir = place_of(s, queue_name, id, i);
+		if (sm.dir)
+			found = open_data(sm.dir, sm.id, &sm.fd, &body, why);
 	}
 	if (found != SPOOL_FOUND)
 		return found;
@@ -205,16 +199,16 @@ enum spool_found spool_open_msg(struct spool *s, struct str queue_name, struct s
 
 enum spool_found spool_read_header(struct spool *s, struct str queue_name, struct str id, struct arena *a, struct message **ret, struct why *why)
 {
-	struct spool_dir *place[2];
 	char name[MSG_ID_MAX], data[SPOOL_NAME_MAX];
 	if (!id_good(id, name))
 		return SPOOL_GONE;
 	enum spool_found found = SPOOL_GONE;
-	unsigned n = places(s, queue_name, id, place);
-	for (unsigned i = 0; i < n && found == SPOOL_GONE; i++) {
-		found = read_message(place[i], name, a, ret, NULL, why);
+	for (int i = 0; i < 2 && found == SPOOL_GONE; i++) {
+		struct spool_dir *d = place_of(s, queue_name, id, i);
+		if (d)
+			found = read_message(d, name, a, ret, NULL, why);
 		struct stat st;
-		if (found == SPOOL_FOUND && fstatat(place[i]->input, spool_name(data, name, 'D'), &st, AT_SYMLINK_NOFOLLOW) == 0)
+		if (found == SPOOL_FOUND && fstatat(d->input, spool_name(data, name, 'D'), &st, AT_SYMLINK_NOFOLLOW) == 0)
 			set_sizes(*ret, st.st_size - (int64_t)strlen(name) - 3);
 	}
 	return found;
@@ -293,7 +287,9 @@ static void drop_msglog(struct spool_msg *sm)
 		}
 		return;
 	}
-	s->ops->unlinkat(s->ops, dir, sm->id);
+	/* Looking costs less than a removal that fails: that takes the folder's lock. */
+	if (faccessat(dir, sm->id, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		s->ops->unlinkat(s->ops, dir, sm->id);
 }
 
 enum status spool_remove(struct spool_msg *sm, struct why *why)
@@ -301,6 +297,8 @@ enum status spool_remove(struct spool_msg *sm, struct why *why)
 	static const char kinds[] = {'H', 'J', 'D'}; /* invariant 5 */
 	close_journal(sm);
 	for (size_t i = 0; i < countof(kinds); i++) {
+		if (kinds[i] == 'J' && !sm->journal_exists)
+			continue; /* we hold the lock: nobody else made one */
 		if (unlink_kind(sm->spool, sm->dir, sm->id, kinds[i])) {
 			enum status st = ST_ERRNO(errno);
 			spool_fail(why, st, sm->id, "failed to remove spool file");

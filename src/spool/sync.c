@@ -3,8 +3,8 @@
  *
  * A request names what must reach the disk. Under `lock` it joins `waiting`. If no flush runs, its
  * owner leads: takes the whole chain, releases the lock, flushes, answers all of it, and makes one of those
- * that joined meanwhile the next leader; the others sleep, each on a condition of its own, until
- * they are answered or made leader. A flush never answers a request that joined after it began: the
+ * that joined meanwhile the next leader; the others sleep, each on a semaphore of its own, until
+ * they are answered or made leader (so that those that wake do not queue for the lock again). A flush never answers a request that joined after it began: the
  * chain was taken before. So what was written before spool_flush() was called is on disk when it
  * returns.
  *
@@ -12,6 +12,7 @@
  * syncfs(2), which reports write errors of the whole file system since Linux 5.8: then all of the
  * batch fail, which is safe, since each undoes and says 451. */
 #include <errno.h>
+#include <semaphore.h>
 #include <unistd.h>
 
 #include "spool/spool_priv.h"
@@ -26,9 +27,9 @@ struct sync_request {
 	const int *fd;
 	unsigned n;
 	bool dir;
-	bool answered, lead;
+	bool lead; /* set before the post: the owner is to lead; else it is answered */
 	int error;
-	pthread_cond_t changed;
+	sem_t changed;
 };
 
 static int flush_files(struct spool *s, const struct sync_request *q)
@@ -72,15 +73,14 @@ static void lead(struct spool *s, struct sync_request *mine)
 	flush_batch(s, batch, count);
 	pthread_mutex_lock(&y->lock);
 	for (struct sync_request *q = batch, *next; q; q = next) {
-		next = q->next; /* its owner may be gone as soon as we release the lock */
-		q->answered = true;
+		next = q->next; /* its owner may be gone as soon as it is told */
 		if (q != mine)
-			pthread_cond_signal(&q->changed);
+			sem_post(&q->changed);
 	}
 	y->running = y->waiting != NULL;
 	if (y->waiting) {
 		y->waiting->lead = true;
-		pthread_cond_signal(&y->waiting->changed);
+		sem_post(&y->waiting->changed);
 	}
 }
 
@@ -90,18 +90,24 @@ enum status spool_flush(struct spool *s, const int *fd, unsigned n, bool dir)
 		return ST_OK;
 	struct sync_request mine = {.fd = fd, .n = n, .dir = dir};
 	struct spool_sync *y = &s->sync;
-	pthread_cond_init(&mine.changed, NULL);
+	must(sem_init(&mine.changed, 0, 0) == 0);
 	pthread_mutex_lock(&y->lock);
 	mine.next = y->waiting;
 	y->waiting = &mine;
 	y->count++;
 	mine.lead = !y->running;
 	y->running = true;
-	while (!mine.answered && !mine.lead)
-		pthread_cond_wait(&mine.changed, &y->lock);
-	if (mine.lead)
+	if (!mine.lead) {
+		pthread_mutex_unlock(&y->lock);
+		while (sem_wait(&mine.changed) != 0)
+			must(errno == EINTR);
+		if (mine.lead)
+			pthread_mutex_lock(&y->lock);
+	}
+	if (mine.lead) {
 		lead(s, &mine);
-	pthread_mutex_unlock(&y->lock);
-	pthread_cond_destroy(&mine.changed);
+		pthread_mutex_unlock(&y->lock);
+	}
+	sem_destroy(&mine.changed);
 	return mine.error ? ST_ERRNO(mine.error) : ST_OK;
 }
