@@ -80,6 +80,11 @@ static char dir[] = "/tmp/test_deliver_XXXXXX";
 static struct arena *arena;
 static int log_fd = -1;
 
+static void release_config(void)
+{
+	config_unref(cfg);
+}
+
 static void setup(void)
 {
 	static struct config_schema schema;
@@ -104,6 +109,7 @@ static void setup(void)
 	if (!cfg)
 		printf("%s\n", why.text);
 	must(cfg);
+	atexit(release_config);
 	sc = (struct spool_config){.directory = str_c(dir), .message_logs = true, .no_sync = true, .uid = -1, .gid = -1, .localhost_number = -1};
 	spool = spool_open(&sc, &env, &why);
 	hints = hints_open(str_cstr(arena, str_printf(arena, "%s/db", dir)), true, &why);

@@ -8,6 +8,7 @@
 #include "route/route.h"
 #include "test.h"
 
+#include <stdlib.h>
 #include <pwd.h>
 #include <unistd.h>
 
@@ -84,6 +85,11 @@ static const char text[] =
 static struct config *cfg;
 static struct env env;
 static struct arena *arena;
+
+static void release_config(void)
+{
+	config_unref(cfg);
+}
 
 static void setup(void)
 {
