@@ -88,7 +88,8 @@ static struct arena *arena;
 
 static void release_config(void)
 {
-	config_unref(cfg);
+	if (cfg)
+		config_unref(cfg);
 }
 
 static void setup(void)
@@ -108,6 +109,7 @@ static void setup(void)
 	if (!env.resolver)
 		printf("%s\n", why.text);
 	cfg = config_parse(&schema, &env, str_c(text), STR("/test.conf"), &src, &why);
+	atexit(release_config);
 	if (!cfg)
 		printf("%s\n", why.text);
 	must(cfg && env.resolver);
