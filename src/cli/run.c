@@ -86,5 +86,7 @@ int cli_run(int argc, char **argv)
 		return 1;
 	if (p.args->verbose)
 		log_echo_to(p.world.env.log, 2, LOG_ECHO_VERBOSE);
-	return run_mode(&p);
+	int rc = run_mode(&p);
+	world_close(&p.world); /* idle connections say QUIT */
+	return rc;
 }

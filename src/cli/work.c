@@ -12,6 +12,8 @@
 enum deliver_outcome work_deliver(struct program *p, struct str queue, struct str id, unsigned flags,
     struct str only_sender, struct str only_recipient)
 {
+	if (p->args->verbose || p->args->no_delivery)
+		fprintf(stderr, "delivering %.*s\n", STR_ARG(id));
 	struct deliver_job job = {.config = p->world.config,
 	    .env = &p->world.env,
 	    .spool = p->world.spool,
@@ -19,6 +21,7 @@ enum deliver_outcome work_deliver(struct program *p, struct str queue, struct st
 	    .queue_name = queue,
 	    .id = id,
 	    .flags = flags | (p->args->no_delivery ? DELIVER_DONT : 0),
+	    .cancelled_by = p->id.login,
 	    .only_sender = only_sender,
 	    .only_recipient = only_recipient};
 	if (p->args->verbose)
@@ -46,5 +49,6 @@ void work_deliver_background(struct program *p, struct str queue, struct str id,
 	if (!p->args->debug_set)
 		(void)!freopen("/dev/null", "w", stderr);
 	work_deliver(p, queue, id, flags, STR_NONE, STR_NONE);
+	world_close(&p->world);
 	_exit(0);
 }

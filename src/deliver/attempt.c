@@ -147,22 +147,13 @@ static void route(struct attempt *at, struct address *list)
 	at->envelope_changed = at->envelope_changed || at->route.headers_changed;
 }
 
-static void cancel_all(struct attempt *at, struct address *list, const char *text)
-{
-	for (struct address *ad = list, *next; ad; ad = next) {
-		next = ad->next;
-		ad->message = str_c(text);
-		fail_now(at, ad);
-	}
-}
-
-/* timeout_frozen_after (manual 14): a bounce is discarded, another message goes back to its sender. */
-static void cancel_quietly(struct attempt *at, struct address *list)
+/* timeout_frozen_after (manual 14) and -Mg: a bounce is discarded, another message goes back to its sender. */
+static void cancel_quietly(struct attempt *at, struct address *list, struct str text)
 {
 	for (struct address *ad = list, *next; ad; ad = next) {
 		next = ad->next;
 		ad->state = ADDRESS_FAILED;
-		ad->message = STR("message was frozen for too long");
+		ad->message = text;
 		if (str_empty(at->m->sender)) {
 			settle(at, ad);
 			continue;
@@ -171,6 +162,12 @@ static void cancel_quietly(struct attempt *at, struct address *list)
 		at->failed = ad;
 		at->job->failed++;
 	}
+}
+
+static void cancel_for_admin(struct attempt *at, struct address *list)
+{
+	attempt_log(at, LOGTO_MAIN, "cancelled by %.*s", STR_ARG(at->job->cancelled_by));
+	cancel_quietly(at, list, STR_NONE);
 }
 
 /* Manual 47: without an interpreter the message waits; nothing is delivered unfiltered. */
@@ -288,9 +285,9 @@ static void work(struct attempt *at, enum frozen frozen)
 {
 	struct address *list = collect(at);
 	if (at->job->flags & DELIVER_FAIL_ALL)
-		cancel_all(at, list, "delivery cancelled by administrator");
+		cancel_for_admin(at, list);
 	else if (frozen == FROZEN_CANCEL)
-		cancel_quietly(at, list);
+		cancel_quietly(at, list, STR("message was frozen for too long"));
 	else if (!filter_in_the_way(at, list)) {
 		route(at, list);
 		run_transports(at);

@@ -26,6 +26,7 @@ enum deliver_outcome {
 	DELIVER_ERROR        /* damaged or unreadable; logged, left alone */
 };
 struct deliver_job {
+	struct str cancelled_by;       /* with DELIVER_FAIL_ALL: whose order it is */
 	const struct config *config;
 	struct env *env;
 	struct spool *spool;

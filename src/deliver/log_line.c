@@ -42,6 +42,35 @@ void attempt_msglog(struct attempt *at, const char *fmt, ...)
 	msglog_keep(at, sb_str(&sb));
 }
 
+static const struct header *find_header(const struct message *m, const char *name)
+{
+	for (const struct header *h = m->headers.first; h; h = h->next)
+		if (header_is(h, name))
+			return h;
+	return NULL;
+}
+
+/* The id of the message that this one is about: bounces and replies say it in References:. */
+static struct str reference_of(const struct message *m)
+{
+	const struct header *h = m->local_error ? find_header(m, "References") : NULL;
+	struct str v = h ? str_trim(header_value(h)) : STR_NONE;
+	ptrdiff_t at = str_rchr(v, '@');
+	return str_starts(v, "<E") && at > 2 ? str_sub(v, 2, (size_t)at - 2) : STR_NONE;
+}
+
+/* Message-ID: as the sender wrote it; ours is not worth saying. */
+static struct str foreign_id(const struct message *m)
+{
+	const struct header *h = find_header(m, "Message-ID");
+	struct str v = h ? str_trim(header_value(h)) : STR_NONE;
+	if (v.len < 3 || v.p[0] != '<' || v.p[v.len - 1] != '>')
+		return STR_NONE;
+	v = str_sub(v, 1, v.len - 2);
+	bool ours = v.p[0] == 'E' && str_starts(str_from(v, 1), m->id);
+	return ours ? STR_NONE : v;
+}
+
 /* The first line of a message's own log, as reception would have written it. */
 static void msglog_received(struct attempt *at)
 {
@@ -49,7 +78,10 @@ static void msglog_received(struct attempt *at)
 	struct strbuf sb;
 	sb_init(&sb, at->arena, LIMIT_LOG_LINE);
 	sb_printf(&sb, "Received from %.*s", STR_ARG(str_empty(m->sender) ? STR("<>") : m->sender));
-	if (str_is_set(m->peer.host_address)) {
+	struct str about = reference_of(m), id = foreign_id(m);
+	if (!str_empty(about))
+		sb_printf(&sb, " R=%.*s", STR_ARG(about));
+	if (!str_empty(m->peer.host_address)) {
 		sb_addc(&sb, " H=");
 		if (!str_empty(m->peer.host_name))
 			sb_printf(&sb, "%.*s ", STR_ARG(m->peer.host_name));
@@ -60,6 +92,8 @@ static void msglog_received(struct attempt *at)
 	if (!str_empty(m->peer.ident))
 		sb_printf(&sb, " U=%.*s", STR_ARG(m->peer.ident));
 	sb_printf(&sb, " P=%.*s S=%lld", STR_ARG(m->peer.received_protocol), (long long)m->size);
+	if (!str_empty(id) && config_logs(at->cfg, LOGSEL_MSG_ID))
+		sb_printf(&sb, " id=%.*s", STR_ARG(id));
 	spool_msglog(at->job->spool, at->job->queue_name, str_c(m->id), "%.*s", STR_ARG(sb_str(&sb)));
 }
 

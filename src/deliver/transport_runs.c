@@ -46,6 +46,11 @@ static void submitted(struct delivery *d, const struct message *m)
 	attempt_made(d->submitted_arg, m);
 }
 
+static void keep_line(struct delivery *d, struct str line)
+{
+	attempt_msglog(d->msglog_arg, "%.*s", STR_ARG(line));
+}
+
 static void run_batch(struct attempt *at, struct address **batch, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -55,7 +60,7 @@ static void run_batch(struct attempt *at, struct address **batch, size_t n)
 	*d = (struct delivery){.config = at->cfg, .env = at->env, .arena = at->arena, .transport = batch[0]->transport,
 	    .message = at->m, .spool_msg = at->sm, .body_fd = at->ev.body_fd, .body_offset = at->ev.body_offset,
 	    .body_size = at->ev.body_size, .addresses = batch[0], .eval = &at->ev, .pool = at->job->pool, .dont_deliver = dont,
-	    .start_us = clock_us(&at->env->clock), .spool = at->job->spool, .submitted = submitted, .submitted_arg = at,
+	    .start_us = clock_us(&at->env->clock), .spool = at->job->spool, .submitted = submitted, .submitted_arg = at, .msglog = keep_line, .msglog_arg = at,
 	    .retry = at->moment.hints ? &at->moment : NULL};
 	transport_run(d);
 	bool first = true;

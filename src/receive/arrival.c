@@ -28,17 +28,15 @@ static struct str msg_id_text(const struct message *m)
 }
 
 /* Control bytes never reach the log; "\" and the quote are escaped inside of quotes. */
-static void add_quoted(struct strbuf *sb, struct str s)
+static void add_quoted(const struct receive_session *rs, struct strbuf *sb, struct str s)
 {
 	for (size_t i = 0; i < s.len; i++) {
 		unsigned char c = (unsigned char)s.p[i];
 		if (c == '"' || c == '\\')
 			sb_ch(sb, '\\');
-		if (c == '\n')
-			sb_addc(sb, "\\n");
-		else if (c == '\t')
-			sb_addc(sb, "\\t");
-		else if (c < 0x20 || c == 0x7f)
+		if (c >= '\b' && c <= '\r') /* manual 53: the usual letters of C */
+			sb_printf(sb, "\\%c", "btnvfr"[c - '\b']);
+		else if (c < 0x20 || c == 0x7f || (c >= 0x80 && !rs->cfg->main.print_topbitchars))
 			sb_printf(sb, "\\%03o", c);
 		else
 			sb_ch(sb, (char)c);
@@ -55,7 +53,7 @@ static void add_subject(struct receive_session *rs, struct strbuf *sb)
 	if (!headers_get(&m->headers, rs->tx->arena, STR("Subject"), HEADER_DECODED, charset, &text))
 		return;
 	sb_addc(sb, " T=\"");
-	add_quoted(sb, str_trim(text));
+	add_quoted(rs, sb, str_trim(text));
 	sb_ch(sb, '"');
 }
 

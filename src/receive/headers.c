@@ -347,9 +347,9 @@ static void complete(struct receive_session *rs)
 		add_message_id(rs, resent);
 	if (!find(m, resent ? "Resent-From" : "From"))
 		add_from(rs, resent);
+	fix_sender(rs, resent);
 	if (!find(m, resent ? "Resent-Date" : "Date"))
 		add_date(rs, resent);
-	fix_sender(rs, resent);
 }
 
 void rs_fix_headers(struct receive_session *rs)

@@ -2,6 +2,8 @@
  * Messages that transports send of their own: automatic replies (manual 27), quota warnings
  * (manual 26). The driver, as the user, writes the text; the parent makes a message of it: empty
  * sender, recipients from its header lines, through the spool like any other. */
+#include <pwd.h>
+
 #include "base/limits.h"
 #include "build_config.h"
 #include "ipc/channel.h"
@@ -109,6 +111,15 @@ static void sum_up(struct message *m, struct str body)
 	m->size = (int64_t)(headers + 1 + body.len);
 }
 
+static struct str our_login(struct arena *a, const struct config *c)
+{
+	struct passwd pw, *found = NULL;
+	char buf[4096];
+	if (getpwuid_r((uid_t)c->exim_uid, &pw, buf, sizeof buf, &found) == 0 && found)
+		return str_dup(a, str_c(pw.pw_name));
+	return STR(EXIMIUS_USER);
+}
+
 static struct message *make_message(struct delivery *d, struct arena *a, const struct submission *s, struct str *ret_body)
 {
 	struct message *m = message_new(a);
@@ -123,7 +134,7 @@ static struct message *make_message(struct delivery *d, struct arena *a, const s
 	m->sender_set = true;
 	m->uid = d->config->exim_uid;
 	m->gid = d->config->exim_gid;
-	m->login = STR(EXIMIUS_USER);
+	m->login = our_login(a, d->config);
 	m->local_error = true;
 	m->peer.local = true;
 	m->peer.ident = m->login;

@@ -44,6 +44,7 @@ struct delivery {
 	struct strbuf *log_to, *submit_to;
 	struct spool *spool;           /* where such messages go; NULL = none can be sent */
 	void (*submitted)(struct delivery *d, const struct message *m); void *submitted_arg; /* told of each; may be NULL */
+	void (*msglog)(struct delivery *d, struct str line); void *msglog_arg; /* a line for the message's own log; may be NULL */
 	void (*event)(struct delivery *d, const char *name, struct str data);
 };
 struct transport_driver {

@@ -23,14 +23,15 @@ struct autoreply_options {
 };
 
 /* Header text may go on in lines that begin with white space; nothing else below a space (manual 27). */
-static bool clean(struct delivery *d, struct str s, const char *what)
+static bool clean(struct delivery *d, struct str s, const struct xstr *x)
 {
 	for (size_t i = 0; i < s.len; i++) {
 		unsigned char c = (unsigned char)s.p[i];
 		bool top_ok = c >= 0x80; /* 8-bit text is what people write in their own languages */
 		if (ch_print(c) || top_ok || c == '\t' || (c == '\n' && i + 1 < s.len && (s.p[i + 1] == ' ' || s.p[i + 1] == '\t')))
 			continue;
-		result_defer(d, DERR_UNKNOWN, "Non-printing character in %s in %s transport", what, transport_name(d));
+		result_fail(d, DERR_UNKNOWN, "Expansion of \"%.*s\" in %s transport contains non-printing character %d", STR_ARG(x->text),
+		    transport_name(d), c);
 		return false;
 	}
 	return true;
@@ -42,7 +43,7 @@ static bool get(struct delivery *d, const struct xstr *x, const char *what, bool
 		*ret = STR_NONE;
 		return true;
 	}
-	return option_expand(d, x, what, ret) && (!header || clean(d, *ret, what));
+	return option_expand(d, x, what, ret) && (!header || clean(d, *ret, x));
 }
 
 static bool time_value(struct delivery *d, const struct xstr *x, int64_t *ret)
@@ -291,7 +292,6 @@ static void autoreply_run(struct delivery *d)
 	if (before == ONCE_FAILED)
 		return;
 	if (before == ONCE_SENT) {
-		delivery_log(d, LOGTO_MAIN, "previously sent to %.200s", str_cstr(d->arena, str_trim(r.to)));
 		result_done(d);
 	} else {
 		sb_init(&sb, d->arena, LIMIT_IPC_FRAME / 3);

@@ -160,7 +160,7 @@ static void talk(struct lmtp *l)
 	int ok = envelope(l);
 	if (ok > 0) {
 		struct smtp_reply r = smtp_client_cmd(&l->cl, "DATA");
-		if (r.code != 354) {
+		if (r.code / 100 != 3) {
 			fault_all(l, &r, STR("DATA"), DERR_DATA4XX);
 		} else if (send_message(l)) {
 			final_answers(l);

@@ -168,10 +168,12 @@ static void log_failure(struct smtp_job *j)
 {
 	struct str host = smtp_log_host(j);
 	const char *errtext = j->fault.err > 0 ? status_text(ST_ERRNO(j->fault.err)) : "";
-	if (!str_is_set(j->fault.message))
-		delivery_log(j->d, LOGTO_MAIN, "%.*s %s", STR_ARG(host), errtext);
-	else
-		delivery_log(j->d, LOGTO_MAIN, "%.*s: %.*s%s%s", STR_ARG(host), STR_ARG(j->fault.message), *errtext ? ": " : "", errtext);
+	struct str line = !str_is_set(j->fault.message) ?
+	    str_printf(j->tx, "%.*s %s", STR_ARG(host), errtext) :
+	    str_printf(j->tx, "%.*s: %.*s%s%s", STR_ARG(host), STR_ARG(j->fault.message), *errtext ? ": " : "", errtext);
+	delivery_log(j->d, LOGTO_MAIN, "%.*s", STR_ARG(line));
+	if (j->d->msglog)
+		j->d->msglog(j->d, line);
 }
 
 static bool talk_to(struct smtp_job *j)

@@ -524,7 +524,7 @@ static bool take_final(struct tx *x)
 /* All recipients were refused, but DATA had already gone out with them. */
 static bool unwanted_data(struct tx *x, const struct smtp_reply *r)
 {
-	if (r->code != 354)
+	if (r->code / 100 != 3)
 		return r->code != 0;
 	if (stream_put(x->c->stream, STR(".\r\n")) != ST_OK || smtp_client_flush(x->cl) != ST_OK)
 		return false;
@@ -551,7 +551,7 @@ static bool by_data(struct tx *x)
 		return true;
 	}
 	x->data_what = what(x, STR("DATA"));
-	if (r.code != 354) {
+	if (r.code / 100 != 3) { /* RFC 5321 4.2.1: the first digit decides */
 		smtp_fault_reply(x->j, &r, x->data_what, STAGE_MESSAGE);
 		return false;
 	}
