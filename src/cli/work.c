@@ -12,8 +12,6 @@
 enum deliver_outcome work_deliver(struct program *p, struct str queue, struct str id, unsigned flags,
     struct str only_sender, struct str only_recipient)
 {
-	if (p->args->verbose || p->args->no_delivery)
-		fprintf(stderr, "delivering %.*s\n", STR_ARG(id));
 	struct deliver_job job = {.config = p->world.config,
 	    .env = &p->world.env,
 	    .spool = p->world.spool,

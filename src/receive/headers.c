@@ -306,7 +306,7 @@ static void check_sender(struct receive_session *rs, bool resent)
 	struct str who = with_name(rs, submission ? rs->effects.submission_name : str_is_set(rs->caller->full_name) ? rs->caller->full_name : rs->caller->gecos, own);
 	struct str line = str_printf(tx->arena, "%sSender: %.*s\n", resent ? "Resent-" : "", STR_ARG(who));
 	headers_add(&m->headers, tx->arena, str_tainted(line), HDR_SENDER);
-	if (!str_empty(m->sender))
+	if (submission && !str_empty(m->sender))
 		m->sender = own;
 }
 

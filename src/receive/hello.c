@@ -15,7 +15,7 @@ static bool is_literal(struct str s)
 	if (s.len < 3 || s.p[0] != '[' || s.p[s.len - 1] != ']')
 		return false;
 	struct str in = str_sub(s, 1, s.len - 2);
-	if (str_istarts(in, "IPv6:"))
+	if (str_istarts(in, "IPv6:") || str_istarts(in, "IPv4:"))
 		in = str_from(in, 5);
 	return ip_parse(in, &ip);
 }

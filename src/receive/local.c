@@ -24,7 +24,8 @@ static void set_sender(struct receive_session *rs)
 	m->sender = own;
 	m->sender_local = str_empty(rs->peer.host_address);
 	m->sender_set = true;
-	if (c->sender_given && addr_parse(tx->arena, c->sender, rs_address_flags(rs) | ADDR_ALLOW_EMPTY, &given, &parts, &error)) {
+	struct str wish = str_empty(str_trim(c->sender)) ? STR("<>") : c->sender;
+	if (c->sender_given && addr_parse(tx->arena, wish, rs_address_flags(rs) | ADDR_ALLOW_EMPTY, &given, &parts, &error)) {
 		if (!str_empty(given) && !str_is_set(parts.domain))
 			given = rs_qualify(tx->arena, given, rs->cfg->qualify_domain);
 		bool same = str_ieq(given, own);

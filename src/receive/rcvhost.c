@@ -15,6 +15,17 @@ static void add_part(struct strbuf *sb, const char *name, struct str value, char
 	*any = true;
 }
 
+/* HELO [1.2.3.4] from that very address says nothing new. */
+static bool is_own_literal(const struct peer *p)
+{
+	if (p->helo.len < 3 || p->helo.p[0] != '[' || p->helo.p[p->helo.len - 1] != ']')
+		return false;
+	struct str in = str_sub(p->helo, 1, p->helo.len - 2);
+	if (str_istarts(in, "IPv4:") || str_istarts(in, "IPv6:"))
+		in = str_from(in, 5);
+	return str_ieq(in, p->host_address);
+}
+
 void rs_set_rcvhost(struct receive_session *rs)
 {
 	struct peer *p = &rs->peer;
@@ -23,7 +34,7 @@ void rs_set_rcvhost(struct receive_session *rs)
 	struct arena *a = rs->env->scratch;
 	bool named = !str_empty(p->host_name), any = named;
 	bool port = config_logs(rs->cfg, LOGSEL_INCOMING_PORT) && p->host_port;
-	struct str helo = named && str_ieq(p->helo, p->host_name) ? STR_NONE : p->helo;
+	struct str helo = (named && str_ieq(p->helo, p->host_name)) || is_own_literal(p) ? STR_NONE : p->helo;
 	struct strbuf sb;
 	sb_init(&sb, a, 8192);
 	sb.taint = 1;

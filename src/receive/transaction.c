@@ -61,12 +61,10 @@ void rs_set_protocol(struct receive_session *rs)
 		return;
 	}
 	const char *base = rs->batch ? "bsmtp" : p->esmtp ? "esmtp" : "smtp";
-	bool smtp_word = p->esmtp && !rs->batch;
+	bool smtp_word = (p->esmtp || p->tls.on_connect) && !rs->batch;
 	char text[40];
 	(void)snprintf(text, sizeof text, "%s%s%s%s%s", str_empty(p->host_address) ? "local-" : "", p->smtputf8 && p->esmtp ? "utf8" : "",
 	    base, smtp_word && p->tls.active ? "s" : "", smtp_word && !str_empty(p->auth_name) ? "a" : "");
-	if (p->tls.active && p->tls.on_connect && smtp_word)
-		(void)snprintf(text, sizeof text, "esmtps%s", !str_empty(p->auth_name) ? "a" : "");
 	if (!str_eqc(p->received_protocol, text))
 		p->received_protocol = str_dup(rs->arena, str_c(text));
 }

@@ -138,7 +138,7 @@ static struct str for_log(struct arena *a, const struct address *ad, bool all_pa
 		own = ad->view.local_part;
 		if (!ad->transport)
 			own = str_cat(a, ad->view.local_part_prefix, own, ad->view.local_part_suffix);
-		if (!local_style || !ad->router || !router_logs_as_local(ad->router))
+		if (!local_style || (ad->transport && !transport_is_local(ad->transport)) || !ad->router || !router_logs_as_local(ad->router))
 			own = str_cat(a, own, STR("@"), ad->view.domain);
 	} else if (ad->kind != ADDRESS_MAIL && !str_empty(ad->file_name)) {
 		own = ad->file_name;
@@ -157,7 +157,7 @@ static struct str for_log(struct arena *a, const struct address *ad, bool all_pa
 		}
 		sb_addc(&sb, ")");
 	}
-	if (!str_eq(own, top->address))
+	if (!str_ieq(own, top->address))
 		sb_printf(&sb, " <%.*s>", STR_ARG(top->address));
 	return sb_str(&sb);
 }
