@@ -273,7 +273,7 @@ static void what_is_attached_to_the_address(void)
 	routed("HELLO@Q.test");
 	check_str(last_local->unique, "HELLO@q.test");
 	check_str(last_local->view.local_part, "hello");
-	check_str(address_for_log(arena, last_local, false), "hello@q.test <HELLO@Q.test>");
+	check_str(address_for_log(arena, last_local, false), "hello@q.test");
 	check_str(address_for_delivery_log(arena, last_local, false), "hello <HELLO@Q.test>");
 }
 

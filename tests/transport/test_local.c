@@ -295,6 +295,14 @@ static void lmtp_on_a_pipe(void)
 	kit_close(&k);
 }
 
+static int count_of(const char *text, const char *what)
+{
+	int n = 0;
+	for (const char *at = text; (at = strstr(at, what)); at++)
+		n++;
+	return n;
+}
+
 static void a_reply_is_spooled_once(void)
 {
 	kit_open(&k, "t:\n driver = autoreply\n to = $sender_address\n subject = re\n text = hello\n once = %s/once\n log = %s/log\n", body);
@@ -308,7 +316,7 @@ static void a_reply_is_spooled_once(void)
 	check(strstr(kit_log(&k), " <= <> R=1xV5DT-000000002yI-2T00 "));
 	ad = deliver("t", "f@b.test");
 	check_int(ad->state, ADDRESS_DELIVERED);
-	check(strstr(kit_log(&k), "previously sent to sender@x.test\n"));
+	check_int(count_of(kit_log(&k), " <= <> R=1xV5DT"), 1); /* not again */
 	char *name;
 	struct str header = only_file("spool/input", &name);
 	(void)header;
