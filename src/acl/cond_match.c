@@ -115,7 +115,9 @@ ACL_COND(local_parts)
 {
 	struct addr_view *v = acl_view(r);
 	struct str data = STR_NONE;
-	enum match_result m = match_local_part(&r->ev->lx, &c->arg, v->local_part, MATCH_CASELESS_LOCAL, &data);
+	/* +caseful is about the local part as it came; $local_part is in lower case unless an ACL asked for it. */
+	struct str given = str_ieq(v->local_part, v->original_local_part) ? v->original_local_part : v->local_part;
+	enum match_result m = match_local_part(&r->ev->lx, &c->arg, given, MATCH_CASELESS_LOCAL, &data);
 
 	(void)arg;
 	v->local_part_data = m == MATCH_YES ? data : STR_NONE;

@@ -40,8 +40,10 @@ int mode_address(struct program *p)
 	int worst = 0;
 	if (p->world.config->main.commandline_checks_require_admin && !program_needs_admin(p))
 		return 1;
-	if (!program_become(p, ROLE_EXIM_WITH_AGENT) || !program_open(p, WORLD_RESOLVER | WORLD_HINTS | WORLD_SPOOL))
+	if (!program_become(p, ROLE_EXIM_WITH_AGENT) || !program_open(p, WORLD_RESOLVER))
 		return 1;
+	struct why why = {0};
+	(void)world_open(&p->world, WORLD_HINTS, &why); /* callouts do without what is remembered */
 	log_echo_to(p->world.env.log, 2, LOG_ECHO_ADDRESS_TEST);
 	for (size_t i = 0; i < p->args->args; i++) {
 		int rc = one(p, p->args->arg[i]);

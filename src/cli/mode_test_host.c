@@ -49,6 +49,9 @@ int mode_test_host(struct program *p)
 		program_say("malformed IP address: %.*s", STR_ARG(p->args->host_test));
 		return 1;
 	}
+	struct ip_addr ip;
+	if (ip_parse(o.sender_host_address, &ip))
+		o.sender_host_address = ip_text(p->arena, &ip);
 	if (str_is_set(p->args->o_interface) &&
 	    !cli_host_port(p->args->o_interface, &o.interface_address, &o.interface_port)) {
 		program_say("malformed IP address: %.*s", STR_ARG(p->args->o_interface));
@@ -67,6 +70,7 @@ int mode_test_host(struct program *p)
 	enum smtp_run run = receive_session_start(rs);
 	while (run == SMTP_PARK)
 		run = receive_session_resume(rs, false);
+	int status = receive_session_exit_status(rs);
 	receive_session_free(rs);
-	return 0;
+	return status;
 }

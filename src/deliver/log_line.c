@@ -188,7 +188,7 @@ static void add_remote(struct attempt *at, struct strbuf *sb, const struct addre
 
 static void add_confirmation(struct attempt *at, struct strbuf *sb, const struct address *ad)
 {
-	if (!config_logs(at->cfg, LOGSEL_SMTP_CONFIRMATION) || str_empty(ad->smtp_reply) || ad->suppressed)
+	if (!config_logs(at->cfg, LOGSEL_SMTP_CONFIRMATION) || str_empty(ad->smtp_reply))
 		return;
 	sb_addc(sb, " C=\"");
 	for (uint32_t i = 0; i < ad->smtp_reply.len; i++) {

@@ -69,6 +69,10 @@ static enum match_result one_item(struct lookup_context *cx, struct walk *w, str
 		return MATCH_NO;
 	case ITEM_CASEFUL:
 		s->caseless = false;
+		if (s->kind == LIST_ADDRESS && s->domain.p) { /* of domains only the pattern keeps its case */
+			s->domain = str_lower(cx->arena, s->domain);
+			s->text = str_cat(cx->arena, s->local, STR("@"), s->domain);
+		}
 		return MATCH_NO;
 	case ITEM_NAMED: r = match_named(cx, it->named, s, w->depth + 1, data); break;
 	case ITEM_FILE: r = walk_file(cx, w, s, it, data); break;

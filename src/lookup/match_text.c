@@ -146,7 +146,7 @@ static bool ends_with(struct str s, struct str tail, bool caseless)
 
 enum match_result item_match_text(struct lookup_context *cx, const struct xitem *it, const struct subject *s, int depth, struct str *data)
 {
-	bool caseless = s->kind != LIST_LOCAL_PART || s->caseless; /* of an address it is the domain */
+	bool caseless = (s->kind != LIST_LOCAL_PART && s->kind != LIST_ADDRESS) || s->caseless; /* of an address it is the domain */
 	struct str text = s->kind == LIST_LOCAL_PART ? s->text : s->kind == LIST_ADDRESS ? s->domain : s->text;
 	enum match_result r = MATCH_NO;
 

@@ -11,10 +11,11 @@ void headers_init(struct headers *h)
 	h->tail = &h->first;
 }
 
-/* A field name is any printing characters but the colon (RFC 5322 2.2). */
+/* A field name is any printing characters but the colon (RFC 5322 2.2). Octets beyond ASCII do not end the
+ * header section either, so that verify = header_names_ascii can tell of them (manual 44.17). */
 static bool name_char(int c)
 {
-	return c > ' ' && c < 0x7f && c != ':';
+	return c > ' ' && c != 0x7f && c != ':';
 }
 
 static struct str name_of(struct str text)

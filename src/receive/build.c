@@ -16,7 +16,7 @@ void build_init(struct build *b, struct arena *a, struct headers *h)
 static bool starts_header(struct str line)
 {
 	size_t i = 0;
-	while (i < line.len && line.p[i] > ' ' && line.p[i] < 0x7f && line.p[i] != ':')
+	while (i < line.len && (unsigned char)line.p[i] > ' ' && line.p[i] != 0x7f && line.p[i] != ':')
 		i++;
 	if (i == 0)
 		return false;

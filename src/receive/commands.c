@@ -204,7 +204,8 @@ void policy_lost(void *arg, const char *how)
 {
 	struct receive_session *rs = arg;
 	bool between = rs->tx == NULL;
-	bool gone = strcmp(how, "connection-lost") == 0;
+	bool gone = strcmp(how, "connection-lost") == 0, late = strcmp(how, "command-timeout") == 0;
+	rs->broken |= late || !(rs->test_host || rs->many_unknown);
 	if (gone && rs->test_host && stream_fd(rs->stream) >= 0)
 		smtp_session_reply(rs->smtp, 421, str_cat(rs->env->scratch, rs_hostname(rs), STR(" lost input connection")));
 	if (rs->tx)
@@ -265,6 +266,7 @@ void policy_protocol_error(void *arg, enum smtp_trouble kind, struct str detail)
 		    STR_ARG(rs_from(rs)), STR_ARG(command), STR_ARG(smtp_session_history(rs->smtp, rs->env->scratch)));
 		break;
 	case SMTP_TROUBLE_MANY_UNKNOWN:
+		rs->many_unknown = true;
 		rs_log(rs, LOGTO_MAIN | LOGTO_REJECT, "SMTP call from %.*s dropped: too many unrecognized commands (last was \"%.*s\")",
 		    STR_ARG(rs_from(rs)), STR_ARG(command));
 		break;

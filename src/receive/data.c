@@ -112,6 +112,7 @@ struct smtp_answer policy_data_begin(void *arg, bool bdat)
 	if (!predata(rs, bdat, &a))
 		return a;
 	tx->chunking = bdat;
+	rs_override_sender(rs);
 	if (!rs_open_data(rs, &why)) {
 		rs_log(rs, LOGTO_MAIN | LOGTO_PANIC, "spool file could not be made: %s", why.text);
 		return answer(451, "Temporary local problem - please try later");
@@ -145,6 +146,7 @@ static struct smtp_answer abandoned(struct receive_session *rs, enum smtp_eod ho
 {
 	struct str from = rs_from(rs);
 	rs->batch_in_data = true;
+	rs->broken |= how == SMTP_EOD_TIMEOUT || !rs->test_host;
 	if (how == SMTP_EOD_TIMEOUT) {
 		rs_log(rs, LOGTO_MAIN, "SMTP data timeout (message abandoned) on connection from %.*s F=<%.*s> %.*s",
 		    STR_ARG(str_empty(rs->peer.host_address) ? STR("local process") : from), STR_ARG(rs->tx->m->sender), STR_ARG(rs_duration(rs)));

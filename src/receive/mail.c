@@ -140,8 +140,11 @@ static bool space_is_short(struct receive_session *rs, int64_t size)
 	if (!rs->spool || rs->test_host)
 		return false;
 	int64_t extra = m->smtp_check_spool_space && size > 0 ? size + 5000 : 0;
+	int64_t space, inodes;
 	if (spool_check_space(rs->spool, extra) == SPACE_OK)
 		return false;
+	spool_free_space(rs->spool, &space, &inodes);
+	rs_log(rs, LOGTO_MAIN, "spool directory space check failed: space=%lld inodes=%lld", (long long)(space < 0 ? -1 : space / 1024), (long long)inodes);
 	return true;
 }
 
@@ -219,7 +222,7 @@ void rs_override_sender(struct receive_session *rs)
 		return;
 	}
 	m->sender_local = true;
-	m->sender = own;
+	m->sender = m->original_sender = own;
 }
 
 bool rs_untrusted_may_set(struct receive_session *rs, struct str sender)

@@ -67,6 +67,7 @@ struct receive_session {
 	int test_fd;                  /* -bh: where the body goes */
 	bool sender_unqualified_known, sender_unqualified, recipient_unqualified_known, recipient_unqualified;
 	bool notquit_done, batch_failed, batch_begun, batch_in_data;
+	bool many_unknown, broken;     /* broken: the session did not end with QUIT; not if unknown commands ended it */
 	unsigned batch_line, batch_done; /* -bS: where the transaction began; messages taken */
 };
 

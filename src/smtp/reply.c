@@ -75,7 +75,7 @@ static void give_fault(struct smtp_session *ss, struct smtp_answer a)
 	bool limited = ss->opts.max_synprot_errors >= 0;
 	bool many = limited && ++ss->synprot > (unsigned)ss->opts.max_synprot_errors;
 	struct str text = str_is_set(a.fault_text) ? a.fault_text : a.text;
-	if (many)
+	if (many && a.fault != SMTP_COUNTED_ERROR)
 		reply_two(ss, a.code, a.text, STR("Too many syntax or protocol errors"));
 	else
 		smtp_reply(ss, a.code, a.text);

@@ -38,6 +38,8 @@ const struct spool_config *spool_settings(const struct spool *s);
 /* Space check before a message is taken (manual 14 check_spool_space); extra = bytes announced. */
 enum spool_space { SPACE_OK, SPACE_LOW };
 enum spool_space spool_check_space(struct spool *s, int64_t extra);
+/* What that check saw of the spool's file system: octets and inodes, -1 = not known. */
+void spool_free_space(struct spool *s, int64_t *ret_bytes, int64_t *ret_inodes);
 
 /* --- Writing. One struct per message under way; belongs to one thread at a time. */
 struct spool_writer;

@@ -296,3 +296,12 @@ enum spool_space spool_check_space(struct spool *s, int64_t extra)
 	pthread_mutex_unlock(&s->space_lock);
 	return low ? SPACE_LOW : SPACE_OK;
 }
+
+void spool_free_space(struct spool *s, int64_t *ret_bytes, int64_t *ret_inodes)
+{
+	pthread_mutex_lock(&s->space_lock);
+	refresh_space(s);
+	*ret_bytes = s->space_free;
+	*ret_inodes = s->inodes_free;
+	pthread_mutex_unlock(&s->space_lock);
+}

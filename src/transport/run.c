@@ -137,11 +137,21 @@ static void end_parallel(struct delivery *d, struct slot *s)
 
 /* ---- running ---- */
 
+/* -N: as if all had been delivered, the remote ones to their first host. */
+static void bypass(struct delivery *d, bool local)
+{
+	for (struct address *ad = d->addresses; ad && !local; ad = ad->next) {
+		ad->host_used = ad->hosts;
+		ad->smtp_reply = STR("delivery bypassed by -N option");
+	}
+	result_done(d);
+}
+
 static void run_driver(struct delivery *d)
 {
 	const struct transport_driver *driver = transport_driver_of(d->transport);
 	if (d->dont_deliver)
-		result_done(d);
+		bypass(d, driver->local);
 	else if (driver->local)
 		local_run(d);
 	else

@@ -233,7 +233,7 @@ static void delivered_messages_leave_the_queue(void)
 	check_str(log_text(), "1 => :blackhole: <hole@q.test> R=hole\n1 Completed\n");
 	id = message("sender@q.test", TO("ok@q.test"), NULL);
 	check_int(deliver(id, DELIVER_DONT), DELIVER_COMPLETED);
-	check_str(log_text(), "1 *> ok@q.test R=all T=t\n1 Completed\n");
+	check_str(log_text(), "1 *> ok@q.test R=all T=t C=\"delivery bypassed by -N option\"\n1 Completed\n");
 }
 
 static void failures_are_answered(void)
