@@ -64,6 +64,10 @@ void bounce_error(struct strbuf *sb, const struct address *ad, const char *label
 		text = STR("local delivery failed"); /* Exim: how a user's pipe failed is not for the sender */
 	if (str_is_set(ad->user_message) && str_empty(ad->user_message))
 		return;
+	/* Exim: why a local delivery did not work is for the log, not for strangers. */
+	bool inside = ad->transport ? ad->kind == ADDRESS_MAIL && transport_is_local(ad->transport) : ad->kind != ADDRESS_MAIL;
+	if (inside && !str_is_set(ad->user_message) && !*label && str_ifind(text, STR("retry timeout exceeded")) < 0)
+		return;
 	if (ad->host_used && !*label)
 		sb_printf(sb, "    host %.*s [%.*s]\n", STR_ARG(ad->host_used->name), STR_ARG(ad->host_used->address));
 	if (str_empty(text) && !*label)

@@ -55,6 +55,8 @@ static struct str reference_of(const struct message *m)
 {
 	const struct header *h = m->local_error ? find_header(m, "References") : NULL;
 	struct str v = h ? str_trim(header_value(h)) : STR_NONE;
+	ptrdiff_t open = str_rchr(v, '<');
+	v = open > 0 ? str_from(v, (size_t)open) : v;
 	ptrdiff_t at = str_rchr(v, '@');
 	return str_starts(v, "<E") && at > 2 ? str_sub(v, 2, (size_t)at - 2) : STR_NONE;
 }
@@ -179,6 +181,8 @@ static void add_remote(struct attempt *at, struct strbuf *sb, const struct addre
 {
 	if (!str_starts(ad->log_extra, "H="))
 		add_host(at, sb, ad);
+	if (ad->transport && transport_is_local(ad->transport) && ad->hosts && !ad->bypassed)
+		sb_printf(sb, " H=%.*s", STR_ARG(ad->hosts->name));
 	if (str_empty(ad->log_extra))
 		return;
 	if (ad->log_extra.p[0] != ' ')

@@ -187,6 +187,16 @@ static void due_by_hosts(struct attempt *at, const struct address *ad)
 	}
 }
 
+/* A record about a recipient says which host spoke. */
+static struct str with_host(struct attempt *at, const struct address *ad)
+{
+	struct str text = result_text(at->arena, ad);
+	const struct route_host *h = ad->host_used;
+	if (!h || str_starts(text, "H="))
+		return text;
+	return str_cat(at->arena, STR("H="), h->name, STR(" ["), h->address, STR("]: "), text);
+}
+
 static void after_remote(struct attempt *at, struct address *ad)
 {
 	bool (*includes)(const struct driver_instance *di) = transport_driver_of(ad->transport)->retry_includes_sender;
@@ -201,7 +211,7 @@ static void after_remote(struct attempt *at, struct address *ad)
 	struct retry_failure f = failure_of(at, address, ad);
 	if (!own)
 		due_by_hosts(at, ad);
-	else if (note(at, rcpt, &f, result_text(at->arena, ad), false))
+	else if (note(at, rcpt, &f, with_host(at, ad), false))
 		timed_out(at, ad);
 }
 

@@ -66,6 +66,9 @@ static void run_batch(struct attempt *at, struct address **batch, size_t n)
 	bool first = true;
 	for (size_t i = 0; i < n; i++) {
 		batch[i]->suppressed = dont;
+		batch[i]->log_affixes = ((const struct transport_generic *)d->transport->generic)->rcpt_include_affixes;
+		if (str_is_set(d->return_path))
+			batch[i]->view.return_path = d->return_path;
 		bool ok = batch[i]->state == ADDRESS_DELIVERED;
 		result_take(at, batch[i], dont ? "*>" : first ? "=>" : "->");
 		first = first && !ok;

@@ -43,7 +43,12 @@ struct str retry_key_host(struct arena *a, struct str name, struct str ip, int p
 	struct strbuf sb;
 	sb_init(&sb, a, 2048);
 	sb_addc(&sb, "T:");
+	bool literal = str_ieq(name, ip); /* Exim: "[1.2.3.4]" where the host has no other name */
+	if (literal)
+		sb_ch(&sb, '[');
 	sb_add(&sb, str_lower(a, name));
+	if (literal)
+		sb_ch(&sb, ']');
 	if (ip.len) {
 		sb_ch(&sb, ':');
 		sb_add(&sb, ip);

@@ -206,7 +206,7 @@ static struct str with_name(struct receive_session *rs, struct str name, struct 
 	return str_cat(a, addr_quote_phrase(a, name, charset), STR(" <"), address, STR(">"));
 }
 
-/* -F, or for the caller's own address the name of the account. */
+/* -F, or the name of the account unless a trusted caller's -f names somebody else (manual 5, -F). */
 static struct str originator(struct receive_session *rs)
 {
 	const struct local_caller *c = rs->caller;
@@ -216,7 +216,7 @@ static struct str originator(struct receive_session *rs)
 		return STR_NONE;
 	if (str_is_set(c->full_name))
 		return c->full_name;
-	return rs->tx->m->sender_local ? c->gecos : STR_NONE;
+	return c->trusted && c->sender_given ? STR_NONE : c->gecos;
 }
 
 static void add_from(struct receive_session *rs, bool resent)

@@ -136,7 +136,7 @@ static struct str for_log(struct arena *a, const struct address *ad, bool all_pa
 	struct str own = ad->address;
 	if (ad->kind == ADDRESS_MAIL && str_is_set(ad->view.domain)) { /* as the routers saw it */
 		own = ad->view.local_part;
-		if (!ad->transport)
+		if (!ad->transport || ad->log_affixes)
 			own = str_cat(a, ad->view.local_part_prefix, own, ad->view.local_part_suffix);
 		if (!local_style || (ad->transport && !transport_is_local(ad->transport)) || !ad->router || !router_logs_as_local(ad->router))
 			own = str_cat(a, own, STR("@"), ad->view.domain);

@@ -81,6 +81,7 @@ struct address {
 	int64_t done_us, transport_us; /* when, how long */
 	int64_t sent_size;             /* bytes that went out, for S= ; 0 = not told */
 	bool suppressed;               /* -N: not really delivered */
+	bool log_affixes;              /* its transport has rcpt_include_affixes */
 	bool settled;                  /* delivered, or answered by a bounce that is durable */
 	struct str file_name;          /* appendfile: where it went */
 	uint32_t log_flags;            /* ADDRESS_LOG_ */

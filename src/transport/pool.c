@@ -53,6 +53,16 @@ void conn_quit(struct conn *c)
 	arena_free(c->arena);
 }
 
+void conn_quit_wait(struct conn *c)
+{
+	enum { LAST_WORDS_MS = 1000 };
+	struct str text;
+	stream_set_timeout(c->stream, LAST_WORDS_MS);
+	if (stream_put(c->stream, STR("QUIT\r\n")) == ST_OK && stream_flush(c->stream) == ST_OK)
+		(void)!stream_peek(c->stream, &text);
+	conn_drop(c);
+}
+
 struct conn_pool *conn_pool_new(struct env *env, unsigned max_idle, int64_t idle_ms)
 {
 	struct conn_pool *p = calloc(1, sizeof *p);

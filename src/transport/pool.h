@@ -21,6 +21,8 @@ struct conn {
 struct conn *conn_new(struct stream *s);
 /* QUIT, if it still makes sense, and close. Accepts NULL. */
 void conn_quit(struct conn *c);
+/* The same, and hears the answer (at most a second): the server is done with us then. */
+void conn_quit_wait(struct conn *c);
 /* Close without a word. */
 void conn_drop(struct conn *c);
 /* One that is idle, alive (nothing to read, not hung up) and of this key, or NULL. */

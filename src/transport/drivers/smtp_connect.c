@@ -200,6 +200,8 @@ void smtp_session_end(struct smtp_job *j, bool usable)
 	event(j, "tcp:close", STR_NONE);
 	if (more)
 		conn_pool_give(j->d->pool, c);
+	else if (usable && !j->d->pool)
+		conn_quit_wait(c);
 	else if (usable)
 		conn_quit(c);
 	else

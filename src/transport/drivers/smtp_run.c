@@ -80,6 +80,8 @@ static void note_failure(struct smtp_job *j, struct round *r)
 	struct retry_failure what = what_failed(j);
 	struct str text = str_is_set(j->fault.message) ? j->fault.message :
 	    j->fault.err > 0 ? str_c(status_text(ST_ERRNO(j->fault.err))) : STR("");
+	if (j->fault.message_error && str_is_set(j->fault.message)) /* Exim says of these who spoke */
+		text = str_cat(j->tx, smtp_log_host(j), STR(": "), text);
 	struct retry_outcome out = retry_note_failure(j->d->retry, host_key(j, j->fault.message_error), &what, text, j->fault.message_error);
 	if (out.rule_found && !out.expired && !out.outlived)
 		r->all_expired = false;
