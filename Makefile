@@ -43,7 +43,7 @@ scenario: all
 
 # Exim's own test suite, all of it; `make check` runs the numbers of tests/suite-passing.txt.
 suite: all
-	../shared/conformance/exim-suite/run --binary $(BUILD)/eximius --utils tools/suite-utils --jobs 4 --table
+	tools/suite --jobs 4 --table
 
 # Beside Debian's Exim and Postfix, on the same durability; prints ratios.
 bench: deps all
