@@ -37,8 +37,6 @@ GET(get_linecount)
 		if (h->kind != HDR_OLD)
 			for (uint32_t i = 0; i < h->text.len; i++)
 				lines += h->text.p[i] == '\n';
-	if (MSG->headers.first)
-		lines++;
 	*ret = number(ev, lines);
 	return true;
 }

@@ -20,6 +20,8 @@ struct str rs_reject_block(struct receive_session *rs)
 		sb_printf(&sb, "%c ", h->kind);
 		sb_add(&sb, h->text);
 	}
+	for (const struct acl_header *h = rs->effects.headers_add; h && sb.len + h->text.len + 4 <= BLOCK_MAX; h = h->next)
+		sb_printf(&sb, "  %.*s", STR_ARG(h->text)); /* what an ACL would have added */
 	struct str s = sb_str(&sb);
 	if (s.len && s.p[s.len - 1] == '\n')
 		s.len--;

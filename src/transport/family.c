@@ -83,7 +83,9 @@ static bool mentions_text(struct str text, const char *variable)
 static bool rows_mention(const struct opt_row *row, size_t n, const void *block, const char *variable)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (!(row[i].flags & OPT_EXPAND) || (row[i].flags & OPT_REFUSED) || str_eqc(str_c(row[i].name), "batch_id"))
+		/* The text of a quota warning names the recipient even where nobody wrote it. */
+		bool apart = str_eqc(str_c(row[i].name), "batch_id") || str_eqc(str_c(row[i].name), "quota_warn_message");
+		if (!(row[i].flags & OPT_EXPAND) || (row[i].flags & OPT_REFUSED) || apart)
 			continue;
 		const void *field = (const char *)block + row[i].offset;
 		bool is_user = row[i].type == OPT_USER || row[i].type == OPT_GROUP;
