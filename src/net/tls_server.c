@@ -195,6 +195,10 @@ static bool build_server(struct tls_context *c, const void *settings, struct why
 	c->require_alpn = set->require_alpn;
 	static const unsigned char session_context[] = "eximius";
 	SSL_CTX_set_session_id_context(ctx, session_context, sizeof session_context - 1);
+	/* Nobody may resume a session yet (tls_resumption_hosts), so no ticket is made and sent after the handshake. */
+	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
+	(void)SSL_CTX_set_num_tickets(ctx, 0);
 	SSL_CTX_set_tlsext_servername_callback(ctx, sni_switch);
 	SSL_CTX_set_alpn_select_cb(ctx, alpn_select, c);
 	SSL_CTX_set_tlsext_status_cb(ctx, tls_staple_send);
