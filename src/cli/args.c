@@ -197,6 +197,7 @@ SETTER(mode_list)
 		return true; \
 	}
 STR_SETTER(set_full_name, full_name)
+STR_SETTER(set_rebuild_argument, rebuild_argument)
 STR_SETTER(set_o_host, o_host_address)
 STR_SETTER(set_o_auth, o_auth_name)
 STR_SETTER(set_o_auth_id, o_auth_id)
@@ -507,7 +508,7 @@ static const struct row rows[] = {
     {"-N", NO_VALUE, set_no_delivery, 0},
     {"-n", NO_VALUE, set_names_only, 0},
     {"-O", ATTACHED_OR_NEXT, NULL, 0},
-    {"-oA", ATTACHED_OR_NEXT, NULL, 0},
+    {"-oA", ATTACHED_OR_NEXT, set_rebuild_argument, 0},
     {"-oB", ATTACHED_OPTIONAL, set_connection_max, 0},
     {"-od", ATTACHED, set_deliver_mode, 0},
     {"-oe", ATTACHED, set_error_mode, 0},

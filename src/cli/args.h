@@ -58,6 +58,7 @@ struct cli_args {
 	struct str host_test;  /* -bh address */
 	struct str message_file; /* -bem */
 	struct str queue_name; /* -MCG */
+	struct str rebuild_argument; /* -oA, for -bi */
 	struct str info;       /* -bI: */
 	struct str filter_file, filter_domain, filter_local_part, filter_prefix, filter_suffix;
 	int64_t inetd_wait_s;

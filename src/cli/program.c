@@ -81,6 +81,7 @@ bool program_load(struct program *p)
 	if (p->args->config_count == 0)
 		default_paths(p);
 	eximius_schema(&p->schema);
+	p->source.show_macros = p->args->debug_set && p->args->mode == MODE_EXPAND;
 	p->source.paths = p->args->config_paths;
 	p->source.defines = p->args->defines;
 	p->source.schema = &p->schema;

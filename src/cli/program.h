@@ -40,5 +40,6 @@ int mode_test_host(struct program *p);  /* -bh */
 int mode_list(struct program *p);       /* -bp family, -bpc */
 int mode_message(struct program *p);    /* -M family */
 int mode_queue_run(struct program *p);  /* -q -R -S */
+int mode_rebuild(struct program *p);    /* -bi */
 int mode_log(struct program *p);        /* -z */
 int mode_daemon(struct program *p);     /* -bd -bdf -q<time> */

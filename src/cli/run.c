@@ -53,7 +53,7 @@ static int run_mode(struct program *p)
 	case MODE_REWRITE_TEST: return mode_rules(p);
 	case MODE_QUEUE_RUN: return mode_queue_run(p);
 	case MODE_MESSAGE: return mode_message(p);
-	case MODE_REBUILD: return refuse("-bi");
+	case MODE_REBUILD: return mode_rebuild(p);
 	case MODE_LOG: return mode_log(p);
 	case MODE_INFO: return refuse("-bI");
 	case MODE_INETD_WAIT: return refuse("-bw");

@@ -139,6 +139,7 @@ struct config_source {
 	bool check_owner; /* refuse files that others may write (manual 6.2) */
 	int32_t exim_uid, exim_gid; /* allowed owners beside root, -1 none */
 	const struct config_schema *schema; /* its predefined macros; NULL: those of config/ alone */
+	bool show_macros; /* -be with -d: each macro that is replaced, on standard output */
 };
 /* Read main file and all includes into one text that names each file and holds the -D too, so that
  * another process can parse it without opening anything and without `src`. Lives in `a`. */

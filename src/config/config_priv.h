@@ -45,6 +45,7 @@ struct macros {
 	const struct config_schema *schema;
 	struct config_macro *first, **tail;
 	unsigned count;
+	bool show; /* config_source.show_macros */
 	size_t produced; /* bytes of lines made by replacing, all in all: a bound on what redefinition can blow up */
 };
 void macros_init(struct macros *m, struct arena *a, const struct config_source *src);

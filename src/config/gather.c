@@ -271,6 +271,7 @@ static void walk(struct config_files *files, const struct config_source *src, st
 	struct str line, name;
 	enum section section = SECTION_MAIN;
 	lines_init(l, a, files, src, NULL, &ignored);
+	l->macros.show = false; /* the parser shows them */
 	while (lines_next(l, &line)) {
 		if (section_begins(line, &section, &name))
 			continue;

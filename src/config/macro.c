@@ -6,6 +6,9 @@
  * a start pays nothing for a thousand names that it does not use. */
 #include "config/config_priv.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "base/limits.h"
 
 #include "base/banned.h"
@@ -254,7 +257,7 @@ static struct config_macro *append(struct macros *m, struct str name, struct str
 
 void macros_init(struct macros *m, struct arena *a, const struct config_source *src)
 {
-	*m = (struct macros){.arena = a, .schema = src ? src->schema : NULL};
+	*m = (struct macros){.arena = a, .schema = src ? src->schema : NULL, .show = src && src->show_macros};
 	m->tail = &m->first;
 	learn_predefined(m);
 	for (const char *const *d = src ? src->defines : NULL; d && *d; d++) {
@@ -301,6 +304,8 @@ bool macros_apply(struct macros *m, struct str line, size_t from, struct str *re
 		if (!pairs_within(&((const struct macro *)c)->pairs, &pairs) || !replace_one(m, c, ret, from))
 			continue;
 		any = true;
+		if (m->show)
+			printf("macro '%.*s' -> '%.*s'\n", STR_ARG(c->name), STR_ARG(c->value));
 		if (ret->len > LIMIT_CONFIG_LINE)
 			break;
 		pairs_of(*ret, &pairs);

@@ -99,8 +99,7 @@ static bool wanted_for(const struct route_job *job, const struct router_generic 
 static enum precond of_match(struct route_job *job, struct address *ad, enum match_result m, const char *what)
 {
 	if (m == MATCH_DEFER)
-		route_defer(job, ad, "%s check lookup or other defer%s%.*s", what, str_empty(job->eval->lx.error) ? "" : ": ",
-		    STR_ARG(job->eval->lx.error));
+		route_defer(job, ad, "%s check lookup or other defer", what);
 	return m == MATCH_YES ? PRECOND_RUN : m == MATCH_NO ? PRECOND_SKIP : PRECOND_DEFER;
 }
 

@@ -101,7 +101,7 @@ static bool bool_option(struct route_job *job, const struct driver_instance *di,
 	if (st == EXPAND_FORCED)
 		return true;
 	if (st != EXPAND_OK) {
-		route_defer(job, ad, "failed to expand \"%.*s\" in %.*s router: %.*s", STR_ARG(x->text), STR_ARG(di->name),
+		route_defer(job, ad, "failed to expand \"%s\" in %.*s router: %.*s", name, STR_ARG(di->name),
 		    STR_ARG(job->eval->lx.error));
 		return false;
 	}
