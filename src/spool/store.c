@@ -38,6 +38,19 @@ static int give(struct spool *s, int fd)
 	return fchown(fd, (uid_t)s->cfg.uid, s->cfg.gid < 0 ? (gid_t)-1 : (gid_t)s->cfg.gid);
 }
 
+/* The name of a folder just made is on disk. */
+static int flush_parent(struct spool *s, int at, int made)
+{
+	int parent = at == AT_FDCWD ? openat(made, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : at;
+	int rc = s->cfg.no_sync ? 0 : fsync(parent);
+	if (parent >= 0 && parent != at) {
+		int e = errno;
+		close(parent);
+		errno = e;
+	}
+	return rc;
+}
+
 /* The folder `name` in `at`, made when missing. */
 static int open_dir(struct spool *s, int at, const char *name, bool make)
 {
@@ -48,7 +61,7 @@ static int open_dir(struct spool *s, int at, const char *name, bool make)
 	if (!made && errno != EEXIST)
 		return -1;
 	fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd >= 0 && made && (give(s, fd) || fchmod(fd, DIR_MODE) || (!s->cfg.no_sync && fsync(at)))) {
+	if (fd >= 0 && made && (give(s, fd) || fchmod(fd, DIR_MODE) || flush_parent(s, at, fd))) {
 		int e = errno;
 		close(fd);
 		errno = e;

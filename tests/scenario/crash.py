@@ -27,11 +27,12 @@ import time
 import traceback
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from daemon_kit import Daemon, Sink, Smtp, Source, until  # noqa: E402
+from daemon_kit import Daemon, Sink, Smtp, Source, name_of, state_of, until  # noqa: E402
 
 VICTIMS = ["receiver", "courier", "agent", "server", "receiver", "courier", "master"]
 BACKLOG_MAX, BACKLOG_LOW = 1500, 300
 IDLE_SESSIONS = 6
+WAIT = 60  # a killed process whose threads wait for a busy disk takes its time to end
 
 ROUTERS = """
 local:
@@ -146,8 +147,8 @@ class Crash:
         os.kill(pid, signal.SIGKILL)
         if name != "server":
             until(f"the log line on the {name}'s death",
-                  lambda: any(f"{name} process" in ln and "signal 9 (KILL)" in ln for ln in self.daemon.log("panic")[before:]))
-            until(f"another {name}", lambda: len(self.daemon.pids(name)) == len(pids) and pid not in self.daemon.pids(name))
+                  lambda: any(f"{name} process" in ln and "signal 9 (KILL)" in ln for ln in self.daemon.log("panic")[before:]), WAIT)
+            until(f"another {name}", lambda: len(self.daemon.pids(name)) == len(pids) and pid not in self.daemon.pids(name), WAIT)
         for s, holder in sessions:
             if holder != pid:
                 try:
@@ -226,6 +227,14 @@ class Crash:
         self.daemon.close()
 
 
+def wchan(pid, task):
+    try:
+        with open(f"/proc/{pid}/task/{task}/wchan") as f:
+            return f.read()
+    except OSError:
+        return "?"
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--rounds", type=int, default=200)
@@ -242,6 +251,9 @@ def main():
         return 0
     except AssertionError as e:
         c.keep = args.keep
+        for pid in c.daemon.processes():
+            print(pid, name_of(pid), [(state_of(f"{pid}/task/{t}"), wchan(pid, t)) for t in os.listdir(f"/proc/{pid}/task")][:12])
+        print("\n".join(c.daemon.log("panic")[-4:] + c.daemon.log()[-4:]))
         traceback.print_exc()
         print(f"FAILED: {e}\n{c.summary()}" + (f"\nfolder: {c.daemon.dir}" if args.keep else ""))
         return 1

@@ -216,8 +216,22 @@ static void low_space_is_seen(void)
 	box_close(&b);
 }
 
+static void a_missing_spool_is_made(void)
+{
+	struct box b;
+	char dir[80];
+	box_open(&b, false);
+	spool_close(b.s);
+	snprintf(dir, sizeof dir, "%s/new", b.dir);
+	struct spool_config cfg = {.directory = str_c(dir), .uid = -1, .gid = -1, .localhost_number = -1};
+	b.s = spool_open(&cfg, &b.env, &b.why);
+	check(b.s != NULL);
+	box_close(&b);
+}
+
 TEST_MAIN({"a committed message is opened, journalled, updated, removed", a_committed_message_is_opened_journalled_updated_removed},
     {"ids never repeat though the clock stands", ids_never_repeat_though_the_clock_stands},
     {"named queues are apart and messages move between them", named_queues_are_apart_and_messages_move_between_them},
     {"damage is told and left, and debris goes", damage_is_told_and_left_and_debris_goes},
-    {"low space is seen", low_space_is_seen})
+    {"low space is seen", low_space_is_seen},
+    {"a missing spool is made", a_missing_spool_is_made})
