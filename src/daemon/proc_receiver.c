@@ -30,6 +30,7 @@
 #define LOCAL_THREADS 16
 #define ACCEPT_BURST 64
 #define UNTOLD_MAX 200000
+#define LINGER_MS 2
 #define NO_ROOM_MS 100 /* out of descriptors: look again then */
 #define DROP_EVERY_MS 60000
 #define DRAIN_MS 30000 /* an orderly stop waits so long for transactions under way */
@@ -55,7 +56,8 @@ struct conn {
 	struct config *config;
 	struct ip_addr ip;
 	unsigned all, same_host;
-	bool tls_on_connect, timed_out, stopping;
+	bool tls_on_connect, timed_out;
+	_Atomic bool stopping;
 };
 struct receiver {
 	struct receiver_start *start;
@@ -166,6 +168,21 @@ static void session_begin(struct conn *c, struct env *env)
 	c->session = receive_session_new(c->stream, &o);
 }
 
+/* A client that answers at once is served on by the same thread: the way to the loop and back
+ * costs more than such a wait. Not while others wait for a thread. */
+static enum smtp_run linger(struct conn *c, struct env *env, enum smtp_run run)
+{
+	while (run == SMTP_PARK && !c->stopping && pool_backlog(c->r->pool) == 0 && stream_wait(c->stream, LINGER_MS) == ST_OK) {
+		arena_reset(env->scratch);
+		run = receive_session_resume(c->session, false);
+	}
+	if (run == SMTP_PARK && c->stopping) {
+		receive_session_shutdown(c->session);
+		run = SMTP_DONE;
+	}
+	return run;
+}
+
 /* In a pool thread. */
 static void conn_run(struct job *j)
 {
@@ -183,6 +200,7 @@ static void conn_run(struct job *j)
 		else
 			run = receive_session_resume(c->session, c->timed_out);
 	}
+	run = linger(c, env, run);
 	struct lender *lender = c->r->lender;
 	if (run == SMTP_PARK)
 		park(c); /* from here another thread may have it */
