@@ -216,6 +216,8 @@ static struct str originator(struct receive_session *rs)
 		return STR_NONE;
 	if (str_is_set(c->full_name))
 		return c->full_name;
+	if (rs->smtp)
+		return rs->tx->m->sender_local ? c->gecos : STR_NONE;
 	return c->trusted && c->sender_given ? STR_NONE : c->gecos;
 }
 

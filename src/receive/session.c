@@ -125,7 +125,7 @@ struct receive_session *receive_session_new(struct stream *s, const struct recei
 
 int receive_session_exit_status(const struct receive_session *rs)
 {
-	return rs->batch_failed || rs->broken ? 1 : 0;
+	return rs->batch_failed || (rs->broken && !rs->batch) ? 1 : 0; /* a batch may end without QUIT */
 }
 
 void receive_session_use_env(struct receive_session *rs, struct env *env)

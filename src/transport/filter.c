@@ -42,7 +42,7 @@ bool filter_spawn(const char *const *argv, int in_fd, int out_fd, int64_t timeou
 	struct spawn sp = {.argv = argv, .envp = env, .in = in_fd, .out = out_fd, .err = out_fd, .umask = 022};
 	int exec_errno, status;
 	if (lseek(in_fd, 0, SEEK_SET) < 0) {
-		why_set(why, true, "Transport filter process failed (%s)", status_text(ST_ERRNO(errno)));
+		why_set(why, true, "transport filter process failed (%s)", status_text(ST_ERRNO(errno)));
 		return false;
 	}
 	int pid = spawn_start(&sp, &exec_errno);
@@ -59,9 +59,9 @@ bool filter_spawn(const char *const *argv, int in_fd, int out_fd, int64_t timeou
 		return false;
 	}
 	if (WIFSIGNALED(status))
-		why_set(why, true, "Transport filter process failed (-%d)", WTERMSIG(status));
+		why_set(why, true, "transport filter process failed (-%d)", WTERMSIG(status));
 	else if (WEXITSTATUS(status) != 0)
-		why_set(why, true, "Transport filter process failed (%d)", WEXITSTATUS(status));
+		why_set(why, true, "transport filter process failed (%d)", WEXITSTATUS(status));
 	else
 		return true;
 	if (why)

@@ -79,7 +79,7 @@ static bool never_user(struct delivery *d, int32_t uid)
 	for (size_t i = 0; i < never->count; i++) {
 		if (never->id[i] != uid)
 			continue;
-		result_freeze(d, DERR_NEVERUSERS, "User %d set for %s transport is on the never_users list", uid, transport_name(d));
+		result_defer(d, DERR_NEVERUSERS, "User %d set for %s transport is on the never_users list", uid, transport_name(d));
 		delivery_log(d, LOGTO_MAIN | LOGTO_PANIC, "User %d set for %s transport is on the never_users list", uid,
 		    transport_name(d));
 		return true;

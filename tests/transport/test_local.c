@@ -249,7 +249,7 @@ static void commands_and_how_they_end(void)
 	ad = deliver("bad", "f@b.test");
 	check_int(ad->state, ADDRESS_DEFERRED);
 	check_int(ad->basic_errno, DERR_FILTER_FAIL);
-	check_str(ad->message, "Transport filter process failed (9)");
+	check_str(ad->message, "transport filter process failed (9)");
 	kit_close(&k);
 }
 

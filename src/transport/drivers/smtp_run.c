@@ -242,6 +242,8 @@ static bool try_host(struct smtp_job *j, struct round *r)
 	r->fault_host = j->host;
 	r->fault_log = smtp_log_host(j);
 	if (j->fault.permanent) {
+		if (!j->fault.message_error && j->fault.code) /* the host refuses us, whatever we bring */
+			log_failure(j);
 		if (j->fault.message_error || j->fault.err == 0)
 			note_success(j);
 		give_up(j, ADDRESS_FAILED, &j->fault, j->host, r->fault_log);
