@@ -206,7 +206,8 @@ static struct str with_name(struct receive_session *rs, struct str name, struct 
 	return str_cat(a, addr_quote_phrase(a, name, charset), STR(" <"), address, STR(">"));
 }
 
-/* -F, or the name of the account unless a trusted caller's -f names somebody else (manual 5, -F). */
+/* -F, or the name of the account unless a trusted caller's -f or From line names
+ * somebody else (manual 5, -F; 48.4). */
 static struct str originator(struct receive_session *rs)
 {
 	const struct local_caller *c = rs->caller;
@@ -218,7 +219,9 @@ static struct str originator(struct receive_session *rs)
 		return c->full_name;
 	if (rs->smtp)
 		return rs->tx->m->sender_local ? c->gecos : STR_NONE;
-	return c->trusted && c->sender_given ? STR_NONE : c->gecos;
+	/* sender_local is also false where -oMa gave a host: that names nobody. */
+	bool from_line = !rs->tx->m->sender_local && str_empty(rs->peer.host_address);
+	return c->trusted && (c->sender_given || from_line) ? STR_NONE : c->gecos;
 }
 
 static void add_from(struct receive_session *rs, bool resent)
