@@ -76,7 +76,6 @@ struct receiver {
 	_Atomic unsigned live;
 	struct door door[LISTENERS_MAX + 1];
 	size_t doors;
-	struct reload reload;
 	bool stopping;
 	struct watch drain_watch, drop_watch;
 };

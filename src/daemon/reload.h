@@ -5,9 +5,6 @@
 #include "base/env.h"
 #include "config/config.h"
 
-struct reload {
-	int fd;
-};
 /* Text and path into a sealed memfd; -1 on failure. */
 int reload_seal(struct str text, struct str path);
 /* Parse what a memfd holds. NULL with why. */

@@ -170,6 +170,25 @@ static void cancel_for_admin(struct attempt *at, struct address *list)
 	cancel_quietly(at, list, STR_NONE);
 }
 
+/* received_headers_max (manual 14): so many Received: lines mean that the message goes round. */
+static bool goes_round(const struct attempt *at)
+{
+	int lines = 0;
+	for (const struct header *h = at->m->headers.first; h; h = h->next)
+		lines += h->kind == HDR_RECEIVED;
+	return lines > at->cfg->main.received_headers_max;
+}
+
+static void fail_all(struct attempt *at, struct address *list, struct str text)
+{
+	for (struct address *ad = list, *next; ad; ad = next) {
+		next = ad->next;
+		ad->state = ADDRESS_FAILED;
+		ad->message = text;
+		fail_now(at, ad);
+	}
+}
+
 /* Manual 47: without an interpreter the message waits; nothing is delivered unfiltered. */
 static bool filter_in_the_way(struct attempt *at, struct address *list)
 {
@@ -288,6 +307,8 @@ static void work(struct attempt *at, enum frozen frozen)
 		cancel_for_admin(at, list);
 	else if (frozen == FROZEN_CANCEL)
 		cancel_quietly(at, list, STR("message was frozen for too long"));
+	else if (goes_round(at))
+		fail_all(at, list, STR("Too many \"Received\" headers - suspected mail loop"));
 	else if (!filter_in_the_way(at, list)) {
 		route(at, list);
 		run_transports(at);

@@ -170,6 +170,9 @@ static struct str message(const char *sender, const char *const *to, struct mess
 	m->login = STR("test");
 	for (; *to; to++)
 		message_add_recipient(m, str_tainted(str_c(*to)))->parent = -1;
+	/* 31 of them, one more than received_headers_max allows, for a sender named "loop". */
+	for (int i = 0; i < 31 && str_starts(m->sender, "loop@"); i++)
+		headers_add(&m->headers, arena, STR("Received: by h.test\n"), HDR_RECEIVED);
 	headers_add(&m->headers, arena, STR("Message-Id: <orig@q.test>\n"), HDR_ID);
 	headers_add(&m->headers, arena, STR("Subject: hello\n"), HDR_OTHER);
 	must(spool_append(w, "line one\nline two\n", 18) == ST_OK);
@@ -234,6 +237,14 @@ static void delivered_messages_leave_the_queue(void)
 	id = message("sender@q.test", TO("ok@q.test"), NULL);
 	check_int(deliver(id, DELIVER_DONT), DELIVER_COMPLETED);
 	check_str(log_text(), "1 *> ok@q.test R=all T=t C=\"delivery bypassed by -N option\"\n1 Completed\n");
+}
+
+static void a_message_that_goes_round_fails(void)
+{
+	setup();
+	struct str id = message("loop@q.test", TO("ok@q.test"), NULL);
+	deliver(id, DELIVER_FIRST);
+	check(str_find(log_text(), STR("1 ** ok@q.test : Too many \"Received\" headers - suspected mail loop\n")) >= 0);
 }
 
 static void failures_are_answered(void)
@@ -415,5 +426,6 @@ static void clean_up(void)
 }
 
 TEST_MAIN({"delivered messages leave the queue", delivered_messages_leave_the_queue}, {"failures are answered", failures_are_answered},
+    {"a message that goes round fails", a_message_that_goes_round_fails},
     {"bounces say what happened", bounces_say_what_happened}, {"deferred addresses stay", deferred_addresses_stay},
     {"retry times are kept", retry_times_are_kept}, {"bounces are durable first", bounces_are_durable_first}, {"clean up", clean_up})
